@@ -1,0 +1,51 @@
+# Everything lives in .venv; a stamp file there says what is installed, so nothing is installed twice.
+
+PYTHON ?= python3
+PORT ?=
+HOST :=
+
+BIN := .venv/bin
+RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format constraints clean
+
+help: ## say what each target does
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000; PORT= and HOST= change it
+	$(if $(HOST),PNEUMOSCOPE_HOST=$(HOST)) $(if $(PORT),PNEUMOSCOPE_PORT=$(PORT)) $(BIN)/pneumoscope serve
+
+test: lint ## install, check the style and the types, run the tests
+	$(BIN)/pytest --cov
+
+lint: .venv/dev.stamp ## check the style and the types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/dev.stamp ## put the code into the style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+constraints: .venv/python.stamp ## write constraints.txt anew after a change of pyproject.toml
+	$(BIN)/pip install uv
+	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
+
+clean: ## remove .venv and all that the tools leave behind, but no trained model
+	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/python.stamp:
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("pneumoscope needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is Python %d.%d: name another with PYTHON=." % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/gpu.stamp: EXTRAS := [gpu]
+.venv/dev.stamp: EXTRAS := [training,dev]
+# What builds the package is constrained too: pip before 25.3 reads the first variable, later ones the second.
+.venv/%.stamp: export PIP_CONSTRAINT := constraints.txt
+.venv/%.stamp: export PIP_BUILD_CONSTRAINT := constraints.txt
+.venv/%.stamp: .venv/python.stamp pyproject.toml constraints.txt
+	$(BIN)/pip install -c constraints.txt -e '.$(EXTRAS)'
+	@touch $@
