@@ -1,0 +1,106 @@
+"""`model.json`: what a model version's numbers mean, and which files it consists of."""
+
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+FILE_NAME = "model.json"
+
+
+def _within(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts:
+        raise ValueError("not a file within the version's folder")
+    return path
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+RelativePath = Annotated[str, AfterValidator(_within)]
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """A part of the manifest: immutable, and free of unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class Scaling(Part):
+    """How the logit became a probability: sigmoid(logit / temperature + bias)."""
+
+    temperature: float = Field(gt=0)
+    bias: float
+
+
+class OperatingPoint(Part):
+    """Where the decision threshold lies, and what it did on held-out patients."""
+
+    threshold: Fraction = Field(description="PNEUMONIA where probability >= threshold")
+    chosen_for: str = Field(description="the rule by which the threshold was chosen")
+    sensitivity: Fraction
+    specificity: Fraction
+
+
+class Conformal(Part):
+    """Class-conditional split conformal prediction (Vovk 2012, doi:10.1007/s10994-013-5355-6).
+
+    A label belongs to the prediction set where 1 - P(label) is at most its quantile.
+    """
+
+    coverage: Fraction = Field(description="of each class, at least, on exchangeable images")
+    normal_quantile: Fraction
+    pneumonia_quantile: Fraction
+
+    def prediction_set(self, probability: float) -> list[str]:
+        """The labels that conform to P(PNEUMONIA) = `probability`.
+
+        Where neither conforms the image is as unusual as an ambiguous one, and both are returned:
+        a superset keeps the coverage.
+        """
+        normal = probability <= self.normal_quantile
+        pneumonia = 1 - probability <= self.pneumonia_quantile
+        if normal == pneumonia:
+            return ["NORMAL", "PNEUMONIA"]
+        return ["NORMAL"] if normal else ["PNEUMONIA"]
+
+
+class Calibration(Part):
+    """How the logit became a probability, a label and a set, and on how many held-out images."""
+
+    images: int = Field(gt=0)
+    patients: int = Field(gt=0)
+    scaling: Scaling
+    operating_point: OperatingPoint
+    conformal: Conformal
+    novelty_limit: float = Field(
+        gt=0, description="an image of higher novelty is not like the training images"
+    )
+
+
+class Provenance(Part):
+    """How to make this model again."""
+
+    backbone: str = Field(description="a class of keras.applications")
+    command: str
+    seed: int
+    images: dict[str, int] = Field(description="images by part of the split")
+    versions: dict[str, str] = Field(description="of the packages that trained it")
+    float16_error: float = Field(
+        ge=0, description="how far float16 weights moved a calibration image's probability, at most"
+    )
+
+
+class Manifest(Part):
+    """The whole of `model.json`."""
+
+    name: str
+    version: int = Field(ge=1)
+    created: datetime
+    labels: tuple[Literal["NORMAL"], Literal["PNEUMONIA"]] = ("NORMAL", "PNEUMONIA")
+    calibration: Calibration
+    provenance: Provenance
+    files: dict[RelativePath, Sha256] = Field(
+        description="SHA-256 of each file that the engines read"
+    )

@@ -1,0 +1,92 @@
+"""Find a model version in the store, and check that its files are those of its manifest."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from model_store.manifest import FILE_NAME, Manifest
+
+DEFAULT_ROOT = Path(__file__).parent
+DEFAULT_NAME = "pneumonia"
+
+_VERSION = re.compile("[1-9][0-9]*")
+
+
+class ModelError(Exception):
+    """A model that cannot be served; the message is one sentence that says why."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A version whose files were verified."""
+
+    path: Path
+    manifest: Manifest
+
+
+def versions(root: Path = DEFAULT_ROOT, name: str = DEFAULT_NAME) -> list[int]:
+    """The version numbers of the model `name`, ascending; empty where there is none."""
+    folder = root / name
+    if not folder.is_dir():
+        return []
+    return sorted(
+        int(path.name)
+        for path in folder.iterdir()
+        if path.is_dir() and _VERSION.fullmatch(path.name)
+    )
+
+
+def resolve(
+    root: Path = DEFAULT_ROOT, name: str = DEFAULT_NAME, version: int | None = None
+) -> ModelVersion:
+    """Open a version, by default the newest, and verify every file that its manifest names.
+
+    Raises:
+        ModelError: no such version, an invalid manifest, or files that do not match it.
+    """
+    found = versions(root, name)
+    if not found:
+        raise ModelError(f"There is no model {name!r} in the model store {root}.")
+    if version is None:
+        version = found[-1]
+    if version not in found:
+        raise ModelError(f"The model {name!r} has no version {version} in {root}; it has {found}.")
+    path = root / name / str(version)
+    manifest = _read(path / FILE_NAME)
+    if (manifest.name, manifest.version) != (name, version):
+        raise ModelError(
+            f"The manifest of {path} is that of {manifest.name!r} version {manifest.version}."
+        )
+    _verify(path, manifest)
+    return ModelVersion(path, manifest)
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> Manifest:
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"The manifest {path} is missing.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "JSON"
+        raise ModelError(f"The manifest {path} is invalid at {where}: {first['msg']}.") from None
+
+
+def _verify(path: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            raise ModelError(f"The model file {file} is missing.")
+        if sha256(file) != expected:
+            raise ModelError(f"The model file {file} does not match the SHA-256 in its manifest.")
+    if "saved_model.pb" not in manifest.files:
+        raise ModelError(f"The manifest of {path} names no saved_model.pb.")

@@ -1,0 +1,49 @@
+import pytest
+from pydantic import ValidationError
+
+from model_store.manifest import Conformal, Manifest
+from tests.model_store.made import manifest
+
+NORMAL, PNEUMONIA, BOTH = ["NORMAL"], ["PNEUMONIA"], ["NORMAL", "PNEUMONIA"]
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [(0, NORMAL), (0.25, NORMAL), (0.5, BOTH), (0.75, BOTH), (0.76, PNEUMONIA), (1, PNEUMONIA)],
+)
+def test_a_set_where_the_quantiles_overlap(probability: float, expected: list[str]) -> None:
+    conformal = Conformal(coverage=0.9, normal_quantile=0.75, pneumonia_quantile=0.5)
+    assert conformal.prediction_set(probability) == expected
+
+
+@pytest.mark.parametrize(
+    ("probability", "expected"),
+    [(0.25, NORMAL), (0.26, BOTH), (0.74, BOTH), (0.75, PNEUMONIA)],
+)
+def test_where_neither_label_conforms_both_are_told(
+    probability: float, expected: list[str]
+) -> None:
+    conformal = Conformal(coverage=0.6, normal_quantile=0.25, pneumonia_quantile=0.25)
+    assert conformal.prediction_set(probability) == expected
+
+
+def test_it_outlives_json() -> None:
+    written = manifest(files={"saved_model.pb": "a" * 64})
+    assert Manifest.model_validate_json(written.model_dump_json()) == written
+
+
+def test_it_is_immutable() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        manifest().version = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("digest", ["", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\n"])
+def test_a_digest_is_64_hexadecimal_digits(digest: str) -> None:
+    with pytest.raises(ValidationError, match="saved_model"):
+        manifest(files={"saved_model.pb": digest})
+
+
+@pytest.mark.parametrize("quantile", [-0.1, 1.1, float("nan")])
+def test_a_quantile_is_a_fraction(quantile: float) -> None:
+    with pytest.raises(ValidationError):
+        Conformal(coverage=0.9, normal_quantile=quantile, pneumonia_quantile=0.5)
