@@ -1,0 +1,170 @@
+"""An image file's bytes to grayscale pixels, for the service and for training alike."""
+
+import hashlib
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, TiffTags  # noqa: F401  (TiffTags registers the tag names)
+
+MODEL_SIDE = 224
+MIN_SIDE = 64
+DEFAULT_MAX_PIXELS = 40_000_000
+
+MULTIPLE_FRAMES = "only_the_first_frame_was_read"
+LOW_RESOLUTION = "low_resolution"
+
+# The size is checked against our own limit, between reading the header and the pixels.
+Image.MAX_IMAGE_PIXELS = None
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"BM", "BMP"),
+)
+# TIFF 6.0, sections 8 and 15.
+_PHOTOMETRIC_INTERPRETATION = 262
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_WHITE_IS_ZERO = 0
+
+# A scan of a few bytes costs a pass over every pixel. Real files have a dozen; libtiff, too, stops
+# reading a JPEG at 100.
+_START_OF_SCAN = b"\xff\xda"
+_MOST_SCANS = 100
+
+
+class ImageError(ValueError):
+    """The client's image cannot be read. The message is safe to show: it quotes no content."""
+
+
+class UnsupportedFormatError(ImageError):
+    """The bytes are not of an image type that we read."""
+
+
+class UnreadableImageError(ImageError):
+    """The image is of a type that we read, but broken, truncated, or of an unusable size."""
+
+
+@dataclass(frozen=True)
+class Radiograph:
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 `[height, width]`, upright, higher is brighter.
+        format: `JPEG`, `PNG`, `WEBP`, `TIFF` or `BMP`, told by content.
+        sha256: of the file's bytes, in hexadecimal.
+        warnings: machine-readable codes.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    format: str
+    sha256: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def height(self) -> int:
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.pixels.shape[1])
+
+
+def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Radiograph:
+    """Decode a JPEG, PNG, WebP, TIFF or BMP file.
+
+    Colour becomes luma (ITU-R 601), transparency is laid over black as an unexposed film's
+    background would be, more than 8 bits are stretched from the image's own minimum and maximum,
+    and the EXIF orientation is applied.
+
+    Raises:
+        UnsupportedFormatError: the bytes are of no such type.
+        UnreadableImageError: broken, truncated, a side under 64 pixels, or over `max_pixels`.
+    """
+    image_format = _sniff(data)
+    if image_format is None:
+        raise UnsupportedFormatError("The file is not a JPEG, PNG, WebP, TIFF or BMP image.")
+    if image_format == "JPEG" and data.count(_START_OF_SCAN) > _MOST_SCANS:
+        raise UnreadableImageError(f"The JPEG image has more than {_MOST_SCANS} scans.")
+    try:
+        with Image.open(BytesIO(data), formats=[image_format]) as image:
+            _check_size(image, max_pixels)
+            # Not `n_frames`, for which a TIFF's every directory would be read.
+            several = getattr(image, "is_animated", False)
+            pixels = _grayscale(image)
+    except ImageError:
+        raise
+    # Pillow answers malformed bytes with errors of many types. Whatever it raises while it reads
+    # the client's bytes, it is those bytes that are broken.
+    except Exception as error:
+        message = f"The {image_format} image is broken or truncated."
+        raise UnreadableImageError(message) from error
+    warnings = []
+    if several:
+        warnings.append(MULTIPLE_FRAMES)
+    if min(pixels.shape) < MODEL_SIDE:
+        warnings.append(LOW_RESOLUTION)
+    return Radiograph(pixels, image_format, hashlib.sha256(data).hexdigest(), tuple(warnings))
+
+
+def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Resize uint8 `[height, width]` to the model's `[224, 224, 1]`.
+
+    The aspect ratio is not kept, and the filter is Pillow's antialiased bilinear one: just as the
+    training images were made.
+    """
+    resized = Image.fromarray(pixels).resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(resized)[:, :, np.newaxis]
+
+
+def _sniff(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    # A TIFF's tile is decoded whole, however little of it the image shows.
+    tags = getattr(image, "tag_v2", {})
+    for w, h in ((width, height), (tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0))):
+        if w * h > max_pixels:
+            raise UnreadableImageError(
+                f"The image declares {w} x {h} pixels; at most {max_pixels:,} are read."
+            )
+    if min(width, height) < MIN_SIDE:
+        raise UnreadableImageError(
+            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}."
+        )
+
+
+def _grayscale(image: Image.Image) -> npt.NDArray[np.uint8]:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith(("I", "F")):
+        return _stretch(upright, inverted=_white_is_zero(image))
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer)
+    if upright.mode == "CMYK":
+        upright = upright.convert("RGB")
+    return np.asarray(upright.convert("L"))
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
+
+
+def _stretch(image: Image.Image, *, inverted: bool) -> npt.NDArray[np.uint8]:
+    # A range that float32 does not hold fails, rather than coming out black.
+    with np.errstate(over="raise", invalid="raise"):
+        values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+        values -= values.min()
+        values *= 255.0 / (float(values.max()) or 1.0)
+        pixels = np.rint(values).astype(np.uint8)
+    return 255 - pixels if inverted else pixels
