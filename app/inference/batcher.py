@@ -1,0 +1,108 @@
+"""Batches made of whatever is waiting, without ever waiting for more."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from app.inference.engine import Answers, Engine
+from app.metrics import Metrics
+from app.problems import Problem, unavailable
+
+
+class Timed(NamedTuple):
+    """An image's answers (N = 1), and the seconds that it queued and was inferred."""
+
+    answers: Answers
+    queued: float
+    inferred: float
+
+
+@dataclass
+class _Job:
+    image: npt.NDArray[np.uint8]
+    future: asyncio.Future[Timed]
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Batcher:
+    """Feeds each of the engine's streams with all that is queued, up to its largest batch.
+
+    The queue is as long as there are requests in flight, which the service limits.
+    """
+
+    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        self._queue: asyncio.Queue[_Job] = asyncio.Queue()
+        self._pool = ThreadPoolExecutor(engine.streams, thread_name_prefix="infer")
+        self._streams: list[asyncio.Task[None]] = []
+        self._waiting: set[asyncio.Future[Timed]] = set()
+        self._stopped = False
+        metrics.queue_depth.set_function(self._queue.qsize)
+
+    def start(self) -> None:
+        self._streams = [asyncio.create_task(self._stream()) for _ in range(self._engine.streams)]
+
+    async def stop(self) -> None:
+        """Wait for what is being inferred; whoever still waits for an answer is told so."""
+        self._stopped = True
+        for stream in self._streams:
+            stream.cancel()
+        await asyncio.gather(*self._streams, return_exceptions=True)
+        self._pool.shutdown()
+        for future in list(self._waiting):
+            if not future.done():
+                future.set_exception(_stopping())
+
+    async def infer(self, image: npt.NDArray[np.uint8]) -> Timed:
+        """Answer for one uint8 `[224, 224, 1]`.
+
+        Raises:
+            Problem: 503 where the service stops before there is an answer.
+        """
+        if self._stopped:
+            raise _stopping()
+        job = _Job(image, asyncio.get_running_loop().create_future())
+        self._waiting.add(job.future)
+        job.future.add_done_callback(self._waiting.discard)
+        self._queue.put_nowait(job)
+        return await job.future
+
+    async def _stream(self) -> None:
+        while True:
+            jobs = [await self._queue.get()]
+            while len(jobs) < self._engine.max_batch and not self._queue.empty():
+                jobs.append(self._queue.get_nowait())
+            # A request that was cancelled while it queued costs no inference.
+            if jobs := [job for job in jobs if not job.future.cancelled()]:
+                await self._run(jobs)
+
+    async def _run(self, jobs: list[_Job]) -> None:
+        self._metrics.batch_size.observe(len(jobs))
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        try:
+            batch = np.stack([job.image for job in jobs])
+            answers = await loop.run_in_executor(self._pool, self._engine.infer, batch)
+        except Exception as error:
+            for job in jobs:
+                if not job.future.done():
+                    job.future.set_exception(error)
+            return
+        inferred = time.perf_counter() - started
+        for index, job in enumerate(jobs):
+            if not job.future.done():
+                one = Answers(*(getattr(answers, name)[index : index + 1] for name in _FIELDS))
+                job.future.set_result(Timed(one, started - job.since, inferred))
+
+
+def _stopping() -> Problem:
+    return unavailable("stopping", "The service is stopping.")
+
+
+_FIELDS = tuple(Answers.__dataclass_fields__)

@@ -1,0 +1,48 @@
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from app.inference.tensorflow_engine import TensorFlowEngine
+from model_store.store import ModelError, ModelVersion
+from tests.app.inference.models import save
+from training import data
+
+
+def test_what_it_says_of_itself(tiny_model: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    engine = TensorFlowEngine(tiny_model.path)
+    assert (engine.name, engine.device, engine.streams) == ("tensorflow", "CPU", 1)
+
+
+@pytest.mark.parametrize(
+    ("details", "device"), [({"device_name": "NVIDIA H100"}, "NVIDIA H100"), ({}, "/gpu:0")]
+)
+def test_it_shares_the_gpu_and_names_it(
+    details: dict[str, str], device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Mock()
+    gpu.name = "/gpu:0"
+    growth = Mock()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [gpu])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", growth)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    assert TensorFlowEngine(save(tmp_path / "model")).device == device
+    growth.assert_called_once_with(gpu, True)
+
+
+def test_a_model_without_the_signature(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="TensorFlow cannot read the model"):
+        TensorFlowEngine(save(tmp_path / "model", signature="other"))
+
+
+def test_its_largest_batch(tiny_model: ModelVersion, parts: dict[str, data.Images]) -> None:
+    engine = TensorFlowEngine(tiny_model.path)
+    images = parts[data.TRAIN].pixels[: engine.max_batch]
+    answers = engine.infer(images)
+    assert answers.cam.shape[0] == engine.max_batch == len(images)
+    alone = engine.infer(images[:1])
+    assert answers.logit[:1] == pytest.approx(alone.logit, abs=1e-4)
+    assert np.isfinite(answers.novelty).all()
