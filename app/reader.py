@@ -1,0 +1,183 @@
+"""Reading a radiograph: decode, queue, infer, judge, render."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from app import problems
+from app.imaging import overlay
+from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
+from app.inference.batcher import Batcher
+from app.inference.engine import Answers, Engine
+from app.metrics import Metrics
+from app.settings import Settings
+from model_store.manifest import Manifest
+from model_store.store import ModelError
+
+log = logging.getLogger("pneumoscope")
+
+NOT_LIKE_A_CHEST_XRAY = "not_like_a_chest_xray"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One radiograph, read.
+
+    Attributes:
+        radiograph: the decoded image.
+        answers: the model's outputs, N = 1.
+        label: `NORMAL` or `PNEUMONIA`.
+        prediction_set: the labels that conformal prediction leaves.
+        warnings: machine-readable codes.
+        seconds: by stage; rendering adds its own.
+    """
+
+    radiograph: Radiograph
+    answers: Answers
+    label: str
+    prediction_set: list[str]
+    warnings: list[str]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def probability(self) -> float:
+        return float(self.answers.probability[0])
+
+
+class Reader:
+    """The model behind its batcher, and the threads that decode and render."""
+
+    def __init__(
+        self, settings: Settings, manifest: Manifest, engine: Engine, metrics: Metrics
+    ) -> None:
+        self.settings, self.manifest, self.engine, self.metrics = (
+            settings,
+            manifest,
+            engine,
+            metrics,
+        )
+        self._ready = False
+        self._in_flight = 0
+        self._batcher = Batcher(engine, metrics)
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="imaging")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve while the block runs; ready once the warm-up has passed."""
+        self._batcher.start()
+        warm_up = asyncio.create_task(self._warm_up())
+        try:
+            yield
+        finally:
+            warm_up.cancel()
+            await asyncio.gather(warm_up, return_exceptions=True)
+            await self._batcher.stop()
+            self._pool.shutdown()
+
+    def check_ready(self) -> None:
+        """Pass once the warm-up has passed.
+
+        Raises:
+            Problem: 503.
+        """
+        if not self._ready:
+            raise problems.unavailable("not_ready", "The model has not passed its warm-up.")
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Hold one of the places for requests in flight.
+
+        Raises:
+            Problem: 503 while not ready, or where every place is taken.
+        """
+        self.check_ready()
+        if self._in_flight >= self.settings.max_in_flight:
+            raise problems.unavailable("busy", "The service has as many requests as it can hold.")
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+
+    async def read(self, data: bytes) -> Reading:
+        """Read an image file's bytes.
+
+        Raises:
+            ImageError: the file is no image, or none that can be read.
+        """
+        seconds: dict[str, float] = {}
+
+        def prepare() -> tuple[Radiograph, np.ndarray]:
+            radiograph = decode(data, self.settings.max_pixels)
+            return radiograph, to_model_input(radiograph.pixels)
+
+        radiograph, image = await self._timed("decode", seconds, prepare)
+        answers, seconds["queue"], seconds["infer"] = await self._batcher.infer(image)
+        for stage in ("queue", "infer"):
+            self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        return self._judge(radiograph, answers, seconds)
+
+    async def render(
+        self, reading: Reading, target: overlay.Target, media_type: overlay.MediaType
+    ) -> tuple[bytes, int, int]:
+        """The overlay as a picture: its bytes, width and height."""
+
+        def draw() -> tuple[bytes, int, int]:
+            picture = overlay.overlay(
+                reading.radiograph.pixels,
+                reading.answers.cam[0],
+                target,
+                self.settings.overlay_max_side,
+            )
+            height, width, _ = picture.shape
+            return overlay.encode(picture, media_type), width, height
+
+        return await self._timed("render", reading.seconds, draw)
+
+    def _judge(
+        self, radiograph: Radiograph, answers: Answers, seconds: dict[str, float]
+    ) -> Reading:
+        calibration = self.manifest.calibration
+        probability = float(answers.probability[0])
+        normal, pneumonia = self.manifest.labels
+        label = pneumonia if probability >= calibration.operating_point.threshold else normal
+        warnings = list(radiograph.warnings)
+        if answers.novelty[0] > calibration.novelty_limit:
+            warnings.append(NOT_LIKE_A_CHEST_XRAY)
+        self.metrics.predictions.labels(label).inc()
+        self.metrics.probability.observe(probability)
+        for code in warnings:
+            self.metrics.warnings.labels(code).inc()
+        prediction_set = calibration.conformal.prediction_set(probability)
+        return Reading(radiograph, answers, label, prediction_set, warnings, seconds)
+
+    async def _timed(self, stage: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
+        started = time.perf_counter()
+        result = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        seconds[stage] = time.perf_counter() - started
+        self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        return result
+
+    async def _warm_up(self) -> None:
+        """Infer once, alone and in the largest batch, before the first client does."""
+        blank = np.zeros((self.engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
+        loop = asyncio.get_running_loop()
+        try:
+            for images in (blank[:1], blank):
+                answers = await loop.run_in_executor(self._pool, self.engine.infer, images)
+                outputs = (answers.logit, answers.probability, answers.cam, answers.novelty)
+                if not all(np.isfinite(output).all() for output in outputs):
+                    raise ModelError("The model's answers to a blank image are not finite.")
+        except Exception:
+            log.exception("The model failed its warm-up; the service stays not ready.")
+            return
+        self._ready = True

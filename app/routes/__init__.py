@@ -1,0 +1,1 @@
+"""The endpoints: a module for each family, each thin: parse, call, answer."""

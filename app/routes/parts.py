@@ -1,0 +1,51 @@
+"""What the endpoints that take images have in common."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from app import upload
+from app.problems import MEDIA_TYPE, ProblemDetails
+from app.reader import Reader
+
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def _reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+ReaderDependency = Annotated[Reader, Depends(_reader)]
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of an endpoint, for its OpenAPI description."""
+    schema = {"schema": ProblemDetails.model_json_schema()}
+    return {
+        status: {"description": "a problem (RFC 9457)", "content": {MEDIA_TYPE: schema}}
+        for status in statuses
+    }
+
+
+def form_body(*, several: bool = False) -> dict[str, Any]:
+    """The multipart form with the image or images, for OpenAPI; Swagger UI offers a file dialog."""
+    part = {"type": "array", "items": _BINARY} if several else _BINARY
+    form = {"type": "object", "required": [upload.FIELD], "properties": {upload.FIELD: part}}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
+    if not several:
+        content |= {media_type: {"schema": _BINARY} for media_type in upload.RAW_TYPES}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_response(body: BaseModel, seconds: dict[str, float] | None = None) -> Response:
+    """A model as JSON, with its stage times, in seconds, as Server-Timing."""
+    headers = server_timing(seconds) if seconds else None
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
+
+
+def server_timing(seconds: dict[str, float]) -> dict[str, str]:
+    """The header Server-Timing (W3C), in milliseconds."""
+    return {"Server-Timing": ", ".join(f"{k};dur={v * 1e3:.2f}" for k, v in seconds.items())}

@@ -1,0 +1,57 @@
+"""`POST /predict` and `POST /predict/batch`: is there pneumonia on the image, or on each?"""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app import problems, schemas, upload
+from app.imaging.decode import ImageError
+from app.reader import Reader
+from app.routes.parts import ReaderDependency, form_body, json_response, problem_responses
+
+router = APIRouter(tags=["reading"])
+
+
+@router.post(
+    "/predict",
+    summary="Read one chest X-ray",
+    response_model=schemas.Prediction,
+    responses=problem_responses(400, 413, 415, 422, 503),
+    openapi_extra=form_body(),
+)
+async def predict(request: Request, reader: ReaderDependency) -> Response:
+    """The calibrated probability of pneumonia, and the label that the threshold makes of it.
+
+    Send an image as the multipart field `file`, or as the raw body with its own content type.
+    """
+    async with reader.admitted():
+        data = await upload.one_file(request, reader.settings.max_upload_bytes)
+        reading = await reader.read(data)
+    return json_response(schemas.prediction(reader, reading), reading.seconds)
+
+
+@router.post(
+    "/predict/batch",
+    summary="Read several chest X-rays",
+    response_model=schemas.Batch,
+    responses=problem_responses(400, 413, 415, 503),
+    openapi_extra=form_body(several=True),
+)
+async def predict_batch(request: Request, reader: ReaderDependency) -> Response:
+    """A prediction or a problem for each part named `file`, in their order."""
+    limits = reader.settings.max_upload_bytes, reader.settings.max_files
+    async with reader.admitted():
+        files = await upload.several_files(request, *limits)
+        items = await asyncio.gather(*(_item(reader, data) for data in files))
+    return json_response(schemas.Batch(items=items))
+
+
+async def _item(reader: Reader, data: bytes) -> schemas.BatchItem:
+    try:
+        reading = await reader.read(upload.not_empty(data))
+    except ImageError as error:
+        return schemas.BatchItem(problem=problems.of_image(error).details)
+    except problems.Problem as problem:
+        return schemas.BatchItem(problem=problem.details)
+    return schemas.BatchItem(prediction=schemas.prediction(reader, reading))

@@ -1,0 +1,101 @@
+"""The service on a real socket, with the tiny model."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import numpy.typing as npt
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from app.inference import engine
+from app.inference.engine import Answers
+from app.main import create_app
+from app.settings import Settings
+from tests import synthetic
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[httpx.Client]:
+    """Serve an app on a free port, and give a client of it."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        host, port = server.servers[0].sockets[0].getsockname()
+        with httpx.Client(base_url=f"http://{host}:{port}", trust_env=False, timeout=60) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def wait_until_ready(client: httpx.Client, seconds: float = 60) -> None:
+    """Wait for the warm-up, or fail."""
+    deadline = time.monotonic() + seconds
+    while client.get("/ready").status_code != httpx.codes.OK:
+        assert time.monotonic() < deadline, "the service did not become ready"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def settings(model_root: Path) -> Settings:
+    """The tiny model on OpenVINO, and limits that tests reach quickly."""
+    return Settings(model_store=model_root, engine="openvino", max_upload_bytes=2**21, max_files=3)
+
+
+@pytest.fixture(scope="session", params=["openvino", "tensorflow"])
+def client(request: pytest.FixtureRequest, settings: Settings) -> Iterator[httpx.Client]:
+    """A client of a ready service, once on each engine."""
+    app = create_app(settings.model_copy(update={"engine": request.param}))
+    with serving(app) as client:
+        wait_until_ready(client)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def xray() -> bytes:
+    """A drawn chest with pneumonia, as PNG: 560 wide, 480 high."""
+    return synthetic.encode(synthetic.chest(7, pneumonia=True))
+
+
+class Scripted:
+    """An engine that waits for `go`, and answers with `value`."""
+
+    name = "scripted"
+    device = "none"
+    streams = 1
+    max_batch = 4
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.go.set()
+        self.value = 0.5
+        self.error: Exception | None = None
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
+        assert self.go.wait(30)
+        if self.error:
+            raise self.error
+        numbers = np.full(len(images), self.value, np.float32)
+        return Answers(numbers, numbers, np.zeros((len(images), 7, 7), np.float32), numbers)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
+    scripted = Scripted()
+    monkeypatch.setattr(engine, "load", lambda model, choice: scripted)
+    return scripted
+
+
+@pytest.fixture
+def app(scripted: Scripted, model_root: Path) -> FastAPI:
+    return create_app(Settings(model_store=model_root, max_in_flight=2))

@@ -1,0 +1,114 @@
+"""`POST /predict` and `POST /predict/batch`, on both engines."""
+
+import hashlib
+import re
+
+import httpx
+import pytest
+
+from tests import synthetic
+
+
+def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) -> None:
+    answer = client.post("/predict", files={"file": xray})
+
+    assert answer.status_code == httpx.codes.OK
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert set(body) == {
+        "label",
+        "probability",
+        "threshold",
+        "prediction_set",
+        "warnings",
+        "input",
+        "model",
+    }
+    assert body["input"] == {
+        "width": 560,
+        "height": 480,
+        "format": "PNG",
+        "sha256": hashlib.sha256(xray).hexdigest(),
+    }
+    assert body["model"]["name"] == "pneumonia"
+    assert body["model"]["version"] == 1
+    assert body["model"]["engine"] in ("openvino", "tensorflow")
+
+
+@pytest.mark.parametrize("pneumonia", [False, True])
+def test_label_is_what_the_threshold_makes_of_the_probability(
+    client: httpx.Client, pneumonia: bool
+) -> None:
+    image = synthetic.encode(synthetic.chest(11, pneumonia=pneumonia))
+
+    body = client.post("/predict", files={"file": image}).json()
+
+    assert body["label"] == ("PNEUMONIA" if pneumonia else "NORMAL")
+    assert (body["probability"] >= body["threshold"]) is pneumonia
+    assert body["label"] in body["prediction_set"]
+
+
+def test_raw_body_gives_the_answer_of_the_form(client: httpx.Client, xray: bytes) -> None:
+    form = client.post("/predict", files={"file": ("a.png", xray, "image/png")})
+    raw = client.post("/predict", content=xray, headers={"Content-Type": "image/png"})
+    octets = client.post(
+        "/predict", content=xray, headers={"Content-Type": "application/octet-stream"}
+    )
+
+    assert raw.json() == form.json() == octets.json()
+
+
+def test_content_and_not_the_name_tells_the_type(client: httpx.Client) -> None:
+    jpeg = synthetic.encode(synthetic.chest(), ".jpg")
+
+    body = client.post("/predict", files={"file": ("x.png", jpeg, "image/png")}).json()
+
+    assert body["input"]["format"] == "JPEG"
+
+
+def test_every_answer_has_an_id_of_its_own_and_its_stage_times(
+    client: httpx.Client, xray: bytes
+) -> None:
+    answers = [client.post("/predict", files={"file": xray}) for _ in range(2)]
+
+    assert len({answer.headers["x-request-id"] for answer in answers}) == 2
+    timing = r"decode;dur=[\d.]+, queue;dur=[\d.]+, infer;dur=[\d.]+"
+    assert re.fullmatch(timing, answers[0].headers["server-timing"])
+
+
+def test_an_image_unlike_the_training_images_is_warned_of(client: httpx.Client) -> None:
+    checkerboard = synthetic.checkerboard()
+
+    body = client.post("/predict", files={"file": synthetic.encode(checkerboard)}).json()
+
+    assert "not_like_a_chest_xray" in body["warnings"]
+
+
+def test_batch_answers_in_order_with_a_problem_for_each_bad_file(
+    client: httpx.Client, xray: bytes
+) -> None:
+    normal = synthetic.encode(synthetic.chest(11))
+    files = [("file", part) for part in (xray, b"not an image", normal)]
+
+    answer = client.post("/predict/batch", files=files)
+
+    assert answer.status_code == httpx.codes.OK
+    first, second, third = answer.json()["items"]
+    assert first["prediction"] == client.post("/predict", files={"file": xray}).json()
+    assert first["problem"] is None
+    assert second["prediction"] is None
+    assert second["problem"]["status"] == httpx.codes.UNSUPPORTED_MEDIA_TYPE
+    assert third["prediction"]["label"] == "NORMAL"
+
+
+def test_batch_of_an_empty_file_names_that(client: httpx.Client) -> None:
+    items = client.post("/predict/batch", files=[("file", b"")]).json()["items"]
+
+    assert [item["problem"]["code"] for item in items] == ["empty_file"]
+
+
+def test_batch_of_too_many_files_is_refused(client: httpx.Client, xray: bytes) -> None:
+    answer = client.post("/predict/batch", files=[("file", xray)] * 4)
+
+    assert answer.status_code == httpx.codes.BAD_REQUEST
+    assert answer.json()["code"] == "too_many_files"

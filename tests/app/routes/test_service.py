@@ -1,0 +1,88 @@
+"""What operators ask, and the documentation that needs no internet."""
+
+import re
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from model_store.store import ModelVersion
+
+
+def test_live_and_ready(client: httpx.Client) -> None:
+    assert client.get("/live").json() == {"status": "live"}
+    assert client.get("/ready").json() == {"status": "ready"}
+
+
+def test_model_is_the_manifest(client: httpx.Client, tiny_model: ModelVersion) -> None:
+    assert client.get("/model").json() == tiny_model.manifest.model_dump(mode="json")
+
+
+def _sample(client: httpx.Client, sample_name: str, /, **labels: str) -> float:
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return sum(
+        sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == sample_name and labels.items() <= sample.labels.items()
+    )
+
+
+def test_metrics_count_what_happened(client: httpx.Client, xray: bytes) -> None:
+    def counts() -> list[float]:
+        return [
+            _sample(client, "pneumoscope_requests_total", endpoint="/explain", status="200"),
+            _sample(client, "pneumoscope_requests_total", endpoint="/explain", status="415"),
+            _sample(client, "pneumoscope_request_seconds_count", endpoint="/explain"),
+            _sample(client, "pneumoscope_stage_seconds_count", stage="infer"),
+            _sample(client, "pneumoscope_stage_seconds_count", stage="render"),
+            _sample(client, "pneumoscope_batch_size_count"),
+            _sample(client, "pneumoscope_predictions_total", label="PNEUMONIA"),
+            _sample(client, "pneumoscope_probability_count"),
+        ]
+
+    before = counts()
+    client.post("/explain", files={"file": xray})
+    client.post("/explain", files={"file": b"text"})
+
+    assert [after - was for after, was in zip(counts(), before, strict=True)] == [
+        1,
+        1,
+        2,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
+
+
+def test_metrics_tell_the_model(client: httpx.Client) -> None:
+    assert _sample(client, "pneumoscope_model_info", name="pneumonia", version="1") == 1
+
+
+def test_metrics_name_no_path_that_a_client_made_up(client: httpx.Client) -> None:
+    client.get("/patient-jane-doe")
+
+    assert "jane" not in client.get("/metrics").text
+    assert _sample(client, "pneumoscope_requests_total", endpoint="none", status="404") >= 1
+
+
+def test_swagger_ui_comes_from_the_service_itself(client: httpx.Client) -> None:
+    page = client.get("/docs").text
+
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(sources) >= 2
+    for source in sources:
+        assert source.startswith(str(client.base_url))
+        assert client.get(source).status_code == httpx.codes.OK
+    assert client.get("/", follow_redirects=True).text == page
+
+
+def test_openapi_offers_a_file_dialog_and_lists_the_problems(client: httpx.Client) -> None:
+    description = client.get("/openapi.json").json()
+
+    predict = description["paths"]["/predict"]["post"]
+    form = predict["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["properties"]["file"] == {"type": "string", "format": "binary"}
+    assert {"400", "413", "415", "422", "503"} <= predict["responses"].keys()
+    assert "application/problem+json" in predict["responses"]["413"]["content"]

@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from app.settings import Settings
+
+PREFIX = "PNEUMOSCOPE_"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(PREFIX + name.upper(), raising=False)
+
+
+def test_defaults() -> None:
+    settings = Settings()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert (settings.engine, settings.model_name, settings.model_version) == (
+        "auto",
+        "pneumonia",
+        None,
+    )
+    assert (settings.model_store / "manifest.py").is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("host", "0.0.0.0", "0.0.0.0"),  # noqa: S104
+        ("port", "0", 0),
+        ("engine", "tensorflow", "tensorflow"),
+        ("model_store", "/srv/models", Path("/srv/models")),
+        ("model_name", "tb", "tb"),
+        ("model_version", "3", 3),
+        ("max_upload_bytes", "1", 1),
+        ("max_pixels", "4096", 4096),
+        ("max_files", "2", 2),
+        ("max_in_flight", "1", 1),
+        ("overlay_max_side", "64", 64),
+    ],
+)
+def test_the_environment(
+    name: str, given: str, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name.upper(), "without the prefix it is not ours")
+    monkeypatch.setenv(PREFIX + name.upper(), given)
+    assert getattr(Settings(), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("port", "65536"),
+        ("port", "-1"),
+        ("port", "http"),
+        ("engine", "torch"),
+        ("model_version", "0"),
+        ("max_upload_bytes", "0"),
+        ("max_upload_bytes", "32M"),
+        ("max_pixels", "0"),
+        ("max_files", "0"),
+        ("max_in_flight", "0"),
+        ("overlay_max_side", "63"),
+    ],
+)
+def test_invalid_values_are_named(name: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + name.upper(), given)
+    with pytest.raises(ValidationError) as invalid:
+        Settings()
+    (error,) = invalid.value.errors()
+    assert error["loc"] == (name,)
+
+
+def test_every_setting_is_described() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_they_do_not_change() -> None:
+    settings: Any = Settings()
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.port = 1
