@@ -1,0 +1,89 @@
+"""What the tests share: a tiny model that keeps the contract, and an app that serves it."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+
+from app.imaging.decode import to_model_input
+from model_store.store import ModelVersion, resolve
+from tests import synthetic
+from training import data, export, model
+
+ORIGIN = export.Origin(backbone="Tiny", command="pytest", seed=0)
+
+
+def drawn(count: int, first_seed: int) -> data.Images:
+    """Drawn images `[count, 224, 224, 1]`, every other one with pneumonia."""
+    samples, pixels = [], []
+    for seed in range(first_seed, first_seed + count):
+        label = seed % 2
+        samples.append(data.Sample(Path(f"person{seed}_virus_1.jpeg"), label))
+        chest = synthetic.chest(seed, pneumonia=bool(label), size=(224, 224))
+        pixels.append(to_model_input(chest))
+    return data.Images(samples, np.stack(pixels))
+
+
+@pytest.fixture(scope="session")
+def parts() -> dict[str, data.Images]:
+    """The parts of a split, drawn."""
+    return {
+        data.TRAIN: drawn(48, 0),
+        data.VALIDATION: drawn(24, 1000),
+        data.CALIBRATION: drawn(40, 2000),
+    }
+
+
+@pytest.fixture(scope="session")
+def network(parts: dict[str, data.Images]) -> model.Network:
+    """Two convolutions, trained for a moment on the drawn images."""
+    keras.utils.set_random_seed(0)
+    rgb = keras.Input((224, 224, 3))
+    hidden = keras.layers.Conv2D(8, 8, strides=8, activation="relu")(rgb)
+    features = keras.layers.Conv2D(16, 4, strides=4, activation="relu")(hidden)
+    trunk = keras.Model(rgb, features)
+    tiny = model.assemble(trunk, lambda pixels: pixels / 127.5 - 1, [], 0.0, 0)
+    plain = keras.Sequential([tiny.backbone, tiny.head])
+    plain.compile(keras.optimizers.Adam(3e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    train = parts[data.TRAIN]
+    plain.fit(train.pixels, train.labels, batch_size=8, epochs=40, verbose=0)
+    return tiny
+
+
+@pytest.fixture(scope="session")
+def model_root(
+    network: model.Network, parts: dict[str, data.Images], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A model store that holds `pneumonia/1`, written by the project's own export."""
+    root = tmp_path_factory.mktemp("model_store")
+    export.add_version(network, parts, ORIGIN, root / "pneumonia")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_model(model_root: Path) -> ModelVersion:
+    """The version in `model_root`."""
+    return resolve(model_root)
+
+
+def _directory(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} names no directory of real images")
+    return Path(value)
+
+
+@pytest.fixture(scope="session")
+def chest_xray_dir() -> Path:
+    """DIR of DIR/train/{NORMAL,PNEUMONIA}/*, or the test is skipped."""
+    return _directory("CHEST_XRAY_DIR")
+
+
+@pytest.fixture(scope="session")
+def originals() -> Path:
+    """DIR of DIR/{NORMAL,PNEUMONIA}/* at their original size, or the test is skipped."""
+    return _directory("CHEST_XRAY_ORIGINALS")

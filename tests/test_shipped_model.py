@@ -1,0 +1,113 @@
+"""The model that comes with the project, on both engines, on drawn and on real images."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from app.imaging.decode import decode, to_model_input
+from app.inference import engine
+from app.inference.engine import Answers
+from model_store.store import ModelVersion, resolve
+from tests import synthetic
+from training import data
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> ModelVersion:
+    return resolve()
+
+
+@pytest.fixture(scope="module")
+def engines(shipped: ModelVersion) -> tuple[engine.Engine, engine.Engine]:
+    """The reference, and the one that serves on a CPU."""
+    return engine.load(shipped, "tensorflow"), engine.load(shipped, "openvino")
+
+
+def _answers(loaded: engine.Engine, pixels: Pixels) -> Answers:
+    """One image at a time, as an idle service reads them."""
+    single = [loaded.infer(pixels[i : i + 1]) for i in range(len(pixels))]
+    return Answers(
+        *(
+            np.concatenate([getattr(answers, name) for answers in single])
+            for name in ("logit", "probability", "cam", "novelty")
+        )
+    )
+
+
+def _assert_agreement(
+    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], pixels: Pixels
+) -> None:
+    expected, found = (_answers(loaded, pixels) for loaded in engines)
+    calibration = shipped.manifest.calibration
+
+    apart = np.abs(found.probability - expected.probability)
+    assert apart.max() <= 0.02
+
+    maps = zip(expected.cam, found.cam, strict=True)
+    correlation = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in maps]
+    assert min(correlation) >= 0.98
+
+    clear = np.abs(expected.probability - calibration.operating_point.threshold) > 0.02
+    labels = [a.probability >= calibration.operating_point.threshold for a in (expected, found)]
+    assert (labels[0] == labels[1])[clear].all()
+
+    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.03)
+
+
+def test_engines_agree_on_drawn_chests(
+    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine]
+) -> None:
+    drawn = [synthetic.chest(seed, pneumonia=seed % 2 == 1) for seed in range(8)]
+
+    _assert_agreement(shipped, engines, np.stack([to_model_input(chest) for chest in drawn]))
+
+
+def test_engines_agree_on_originals(
+    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
+) -> None:
+    images = data.load(data.find(originals), "originals")
+
+    _assert_agreement(shipped, engines, images.pixels)
+
+
+def test_engines_agree_on_held_out_patients(
+    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], chest_xray_dir: Path
+) -> None:
+    parts = data.split(data.find(chest_xray_dir / "train"), shipped.manifest.provenance.seed)
+    images = data.load(parts[data.CALIBRATION][::8], "calibration images")
+
+    _assert_agreement(shipped, engines, images.pixels)
+
+
+def test_real_images_are_told_apart_and_not_warned_of(
+    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
+) -> None:
+    """The originals were trained on: this finds a broken path from file to answer, no quality."""
+    samples = data.find(originals)
+    pixels = [to_model_input(decode(sample.path.read_bytes()).pixels) for sample in samples]
+    answers = _answers(engines[1], np.stack(pixels))
+    calibration = shipped.manifest.calibration
+
+    called = answers.probability >= calibration.operating_point.threshold
+    labels = np.array([sample.label for sample in samples])
+    assert (called == labels).mean() >= 0.9
+    assert (answers.novelty <= calibration.novelty_limit).mean() >= 0.9
+
+
+def test_a_version_is_at_most_50_megabytes(shipped: ModelVersion) -> None:
+    files = [path for path in shipped.path.rglob("*") if path.is_file()]
+
+    assert sum(path.stat().st_size for path in files) <= 50e6
+
+
+def test_a_version_brings_its_model_card(shipped: ModelVersion) -> None:
+    card = (shipped.path / "MODEL_CARD.md").read_text()
+
+    figures = [line.split("](")[1].rstrip(")") for line in card.splitlines() if line[:2] == "!["]
+    assert figures
+    assert all((shipped.path / figure).is_file() for figure in figures)
+    assert shipped.manifest.provenance.command in card

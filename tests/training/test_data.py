@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.imaging.decode import decode, to_model_input
+from tests.training import tiny
+from training import data
+from training.data import DataError, Sample
+
+
+def samples(patients: int = 40, images: int = 3) -> list[Sample]:
+    """As many normal as sick patients, of several images each."""
+    normal = [
+        Sample(Path(f"IM-{patient}-{image}.jpeg"), 0)
+        for patient in range(patients)
+        for image in range(images)
+    ]
+    sick = [
+        Sample(Path(f"person{patient}_virus_{image}.jpeg"), 1)
+        for patient in range(patients)
+        for image in range(images)
+    ]
+    return normal + sick
+
+
+@pytest.mark.parametrize(
+    ("name", "patient"),
+    [
+        ("person1_bacteria_2.jpeg", "person1"),
+        ("person1_virus_13.jpeg", "person1"),
+        ("person1000_virus_1681.jpeg", "person1000"),
+        ("IM-0115-0001.jpeg", "IM-0115"),
+        ("IM-0666-0001-0002.jpeg", "IM-0666"),
+        ("NORMAL2-IM-0115-0001.jpeg", "NORMAL2-IM-0115"),
+        ("BACTERIA-1008087-0001.jpeg", "1008087"),
+        ("VIRUS-1008087-0002.jpeg", "1008087"),
+        ("NORMAL-28501-0001.jpeg", "28501"),
+        ("my_own_film.png", "0/my_own_film"),
+    ],
+)
+def test_the_file_name_tells_the_patient(name: str, patient: str) -> None:
+    assert Sample(Path("train/NORMAL") / name, 0).patient == patient
+
+
+def test_images_are_found_by_label_then_by_name(tmp_path: Path) -> None:
+    for name in ("PNEUMONIA/a.JPEG", "NORMAL/b.png", "NORMAL/a.tif", "NORMAL/.DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [
+        (sample.path.relative_to(tmp_path).as_posix(), sample.label)
+        for sample in data.find(tmp_path)
+    ]
+    assert found == [("NORMAL/a.tif", 0), ("NORMAL/b.png", 0), ("PNEUMONIA/a.JPEG", 1)]
+
+
+def test_a_label_without_images_is_an_error_that_names_it(tmp_path: Path) -> None:
+    tiny.images(tmp_path, 1)
+    for path in (tmp_path / "PNEUMONIA").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"no images in .*PNEUMONIA"):
+        data.find(tmp_path)
+
+
+def test_no_patient_is_in_two_parts_and_no_image_is_lost() -> None:
+    everything = samples()
+    parts = data.split(everything, 0)
+    assert set(parts) == {data.TRAIN, data.VALIDATION, data.CALIBRATION}
+    assert sorted(str(s.path) for part in parts.values() for s in part) == sorted(
+        str(s.path) for s in everything
+    )
+    patients = [{sample.patient for sample in part} for part in parts.values()]
+    assert len(set.union(*patients)) == sum(map(len, patients))
+
+
+def test_a_patient_with_images_of_both_labels_is_in_one_part() -> None:
+    both = [
+        Sample(Path(f"IM-{patient}-{label}.png"), label)
+        for patient in range(40)
+        for label in (0, 1)
+    ]
+    parts = data.split(both, 0)
+    patients = [{sample.patient for sample in part} for part in parts.values()]
+    assert len(set.union(*patients)) == sum(map(len, patients))
+
+
+def test_the_parts_are_eight_one_and_one_tenth_of_each_label() -> None:
+    parts = data.split(samples(), 0)
+    shares = {name: np.bincount([s.label for s in part]) / 120 for name, part in parts.items()}
+    np.testing.assert_allclose(shares[data.TRAIN], 0.8, atol=0.03)
+    np.testing.assert_allclose(shares[data.VALIDATION], 0.1, atol=0.03)
+    np.testing.assert_allclose(shares[data.CALIBRATION], 0.1, atol=0.03)
+
+
+def test_the_split_follows_from_the_seed() -> None:
+    assert data.split(samples(), 1) == data.split(samples(), 1)
+    assert data.split(samples(), 1) != data.split(samples(), 2)
+
+
+def test_too_few_patients_are_an_error_however_many_their_images() -> None:
+    few = [s for s in samples(images=5) if s.label == 1 or int(s.patient.split("-")[1]) < 9]
+    with pytest.raises(DataError, match="at least 10 patients with NORMAL"):
+        data.split(few, 0)
+
+
+def test_images_are_read_as_the_service_reads_them(tmp_path: Path) -> None:
+    found = data.find(tiny.images(tmp_path, 2))
+    images = data.load(found, "images")
+    assert len(images) == 4
+    assert images.pixels.shape == (4, 224, 224, 1)
+    assert images.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(images.labels, np.array([0, 0, 1, 1], np.float32))
+    for sample, pixels in zip(found, images.pixels, strict=True):
+        served = to_model_input(decode(sample.path.read_bytes()).pixels)
+        np.testing.assert_array_equal(pixels, served)
+
+
+def test_a_broken_image_is_named_counted_and_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = data.find(tiny.images(tmp_path, 2))
+    found[1].path.write_bytes(found[1].path.read_bytes()[:200])
+    images = data.load(found, "training images")
+    assert images.samples == [found[0], *found[2:]]
+    assert images.labels.tolist() == [0, 1, 1]
+    told = capsys.readouterr().err
+    assert f"skipped {found[1].path}: The PNG image is broken" in told
+    assert "training images: skipped 1 of 4 images" in told
+
+
+def test_only_broken_images_are_an_error(tmp_path: Path) -> None:
+    found = data.find(tiny.images(tmp_path, 1))
+    for sample in found:
+        sample.path.write_bytes(b"no image")
+    with pytest.raises(DataError, match="none of the 2 images could be read"):
+        data.load(found, "images")

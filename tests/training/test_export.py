@@ -1,0 +1,166 @@
+"""A version of the model store: whole, calibrated, described, and never overwritten."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model_store.store import ModelVersion, resolve, sha256, versions
+from tests.conftest import ORIGIN
+from tests.training import tiny
+from training import data, export, fit, model, served
+from training.export import ExportError
+
+Parts = dict[str, data.Images]
+
+
+@pytest.fixture
+def add(
+    network: model.Network, parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Add a version of the tiny network to a folder, without its card, which takes seconds."""
+    monkeypatch.setattr(export, "describe", lambda version, parts, about: None)
+    return lambda folder, version=None: export.add_version(network, parts, ORIGIN, folder, version)
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): sha256(path) for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_the_manifest_names_every_file_of_the_savedmodel_with_its_digest(
+    tiny_model: ModelVersion,
+) -> None:
+    files = {
+        path.relative_to(tiny_model.path).as_posix(): sha256(path)
+        for path in tiny_model.path.rglob("*")
+        if path.suffix == ".pb" or path.parent.name == "variables"
+    }
+    assert tiny_model.manifest.files == files
+    assert "variables/variables.index" in files
+
+
+def test_the_manifest_tells_where_the_model_comes_from(
+    tiny_model: ModelVersion, parts: Parts
+) -> None:
+    manifest = tiny_model.manifest
+    assert (manifest.name, manifest.version) == ("pneumonia", 1)
+    assert manifest.provenance.images == {name: len(part) for name, part in parts.items()}
+    assert (manifest.calibration.images, manifest.calibration.patients) == (40, 40)
+    assert 0 < manifest.provenance.float16_error < 0.01
+
+
+def test_versions_count_on(add: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "pneumonia" / "7").mkdir(parents=True)
+    assert add(tmp_path / "pneumonia") == tmp_path / "pneumonia" / "8"
+    assert resolve(tmp_path).manifest.version == 8
+    assert resolve(tmp_path).path.stat().st_mode & 0o777 == 0o755
+
+
+def test_an_existing_version_is_refused_and_left_untouched(
+    add: Callable[..., Path], model_root: Path
+) -> None:
+    folder = model_root / "pneumonia"
+    before = content(folder)
+    with pytest.raises(ExportError, match="never overwritten"):
+        add(folder, 1)
+    assert content(folder) == before
+
+
+def test_a_version_that_another_export_wrote_meanwhile_is_left_untouched(tmp_path: Path) -> None:
+    ours = export.new_version(tmp_path, 1)
+    (ours.__enter__() / "file").write_text("ours")
+    with export.new_version(tmp_path, 1) as theirs:
+        (theirs / "file").write_text("theirs")
+    with pytest.raises(ExportError, match="never overwritten"):
+        ours.__exit__(None, None, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+    assert (tmp_path / "1" / "file").read_text() == "theirs"
+
+
+def test_a_failed_export_leaves_nothing_and_the_next_one_works(
+    add: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "digests", lambda folder: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            add(tmp_path / "pneumonia")
+    assert list((tmp_path / "pneumonia").iterdir()) == []
+    add(tmp_path / "pneumonia")
+    assert resolve(tmp_path).manifest.version == 1
+
+
+def test_an_export_killed_midway_leaves_no_version(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, sys, pathlib; from training.export import new_version\n"
+        "with new_version(pathlib.Path(sys.argv[1]), 1) as path:\n"
+        "    (path / 'saved_model.pb').write_text('half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "pneumonia")],
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert versions(tmp_path) == []
+    with export.new_version(tmp_path / "pneumonia", 1) as path:
+        (path / "saved_model.pb").write_text("whole")
+    assert versions(tmp_path) == [1]
+    assert (tmp_path / "pneumonia" / "1" / "saved_model.pb").read_text() == "whole"
+
+
+@pytest.mark.parametrize("factor", [0.0, np.nan])
+def test_a_written_model_that_disagrees_with_the_trained_one_is_refused(
+    factor: float, add: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = served._call
+
+    def wrong(*arguments: Any) -> tf.Tensor:
+        return original(*arguments) * factor
+
+    with monkeypatch.context() as patch:
+        # The calibration is fitted to answers that are still right.
+        answers = export._answers
+
+        def answer(raw: served.ServedModel, images: data.Images) -> export.Answers:
+            right = answers(raw, images)
+            patch.setattr(served, "_call", wrong)
+            return right
+
+        patch.setattr(export, "_answers", answer)
+        with pytest.raises(ExportError, match="off the trained one"):
+            add(tmp_path / "pneumonia")
+    assert versions(tmp_path) == []
+
+
+def test_an_unfinished_fit_is_not_exported(tmp_path: Path) -> None:
+    fit._claim(tmp_path / "run", tiny.config(tmp_path))
+    with pytest.raises(fit.RunError, match="has not finished"):
+        export.export(tmp_path / "run", tmp_path / "store" / "pneumonia")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_finished_fit_becomes_the_next_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "build", tiny.build)
+    chests = tiny.images(tmp_path / "chests" / "train", patients=20).parent
+    config = tiny.config(chests, epochs=2, seed=4)
+    fit.fit(config, tmp_path / "run")
+    export.export(tmp_path / "run", tmp_path / "store" / "chests", about="## Drawn chests")
+    manifest = resolve(tmp_path / "store", "chests").manifest
+    assert (manifest.name, manifest.version) == ("chests", 1)
+    assert (manifest.provenance.backbone, manifest.provenance.seed) == ("Tiny", 4)
+    assert manifest.provenance.command.startswith("python -m training")
+    assert sum(manifest.provenance.images.values()) == 40
+    card = (tmp_path / "store" / "chests" / "1" / "MODEL_CARD.md").read_text()
+    assert "## Drawn chests" in card

@@ -1,0 +1,354 @@
+import ast
+import inspect
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.training import tiny
+from training import data, fit, model
+from training.fit import Config, RunError
+
+# The second phase's loss never improves after its first epoch: the rate falls to 30 % after each
+# further one, and the fourth of them is the last.
+LAST = 5
+UNDISTURBED = [(epoch, tiny.STILL * 0.3 ** max(0, epoch - 1)) for epoch in range(LAST)]
+PHASE = "2-all"
+STEPS = 4  # an epoch's: 16 of the 20 images, 4 at a time
+
+
+class Killed(BaseException):
+    """Stands in for SIGKILL: no callback's `on_train_end` runs."""
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chests")
+    tiny.images(folder / "train")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "build", tiny.build)
+
+
+@pytest.fixture(scope="module")
+def finished(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    run = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "build", tiny.build)
+        fit.fit(tiny.config(chests), run)
+    return run
+
+
+@pytest.fixture
+def images() -> data.Images:
+    samples = [data.Sample(Path(f"{index}.png"), int(index < 3)) for index in range(10)]
+    return data.Images(samples, np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1))
+
+
+def epochs(run: Path) -> list[tuple[int, float]]:
+    """The epochs and learning rates of the second phase's log."""
+    rows = fit.log(run / PHASE)
+    return [(int(row["epoch"]), float(row["learning_rate"])) for row in rows]
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A run whose first phase is done, and whose second has not begun."""
+    return Path(shutil.copytree(finished, tmp_path / "run", ignore=lambda *_: {PHASE}))
+
+
+def assert_as_undisturbed(run: Path) -> None:
+    assert [epoch for epoch, _ in epochs(run)] == list(range(LAST))
+    np.testing.assert_allclose(np.array(epochs(run)), np.array(UNDISTURBED), rtol=1e-4)
+    assert (run / PHASE / "done").exists()
+    assert not (run / PHASE / "backup").exists()
+    assert [*(run / PHASE).glob("*.h5")] == [run / PHASE / "epoch-001.weights.h5"]
+    assert fit.best_weights(fit.Config.read(run), run) == run / PHASE / "epoch-001.weights.h5"
+
+
+def kill(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, when: Callable[..., bool]
+) -> None:
+    """Kill the fit right after the call of a method for which `when` holds."""
+    original = getattr(owner, method)
+
+    def killed(*arguments: Any, **options: Any) -> Any:
+        result = original(*arguments, **options)
+        if when(*arguments):
+            raise Killed
+        return result
+
+    monkeypatch.setattr(owner, method, killed)
+
+
+def killed_fit(config: Config, run: Path) -> None:
+    with pytest.raises(Killed):
+        fit.fit(config, run)
+
+
+def killed_after(callback: type, epoch: int, chests: Path, run: Path) -> None:
+    """A fit that is killed after a callback has seen the end of an epoch of the second phase."""
+    with pytest.MonkeyPatch.context() as patch:
+        kill(
+            patch,
+            callback,
+            "on_epoch_end",
+            lambda _, finished, *rest: finished == epoch and (run / PHASE).exists(),
+        )
+        killed_fit(tiny.config(chests), run)
+
+
+def test_a_run_keeps_its_configuration_command_log_and_best_weights(finished: Path) -> None:
+    config = Config.read(finished)
+    assert json.loads((finished / "config.json").read_text())["backbone"] == "Tiny"
+    assert (finished / "command.txt").read_text().startswith("python -m training ")
+    assert {path.name for path in (finished / "1-head").iterdir()} == {
+        "done",
+        "log.csv",
+        "epoch-001.weights.h5",
+    }
+    assert len(fit.log(finished / "1-head")) == 1
+    assert {"epoch", "loss", "auc", "val_loss", "val_auc", "learning_rate"} <= fit.log(
+        finished / PHASE
+    )[0].keys()
+    assert [phase.name for phase in fit.phases(config)] == ["1-head", PHASE]
+    assert_as_undisturbed(finished)
+
+
+def test_the_best_weights_are_those_of_the_least_validation_loss(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("epoch,val_loss\n0,0.5\n1,0.3\n2,0.4\n")
+    assert fit._best(tmp_path) == tmp_path / "epoch-002.weights.h5"
+
+
+def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path) -> None:
+    config = tiny.config(chests, epochs=3, learning_rate=1e-2)
+    best = fit.fit(config, tmp_path)
+    losses = [float(row["loss"]) for row in fit.log(tmp_path / PHASE)]
+    assert losses[-1] < losses[0]
+    network = tiny.build(seed=1)
+    network.classifier.load_weights(best)
+    assert np.isfinite(network.classifier.predict(np.zeros((1, 224, 224, 1)), verbose=0)).all()
+
+
+def test_what_came_with_weights_is_frozen_in_the_first_phase_only(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[set[str]] = []
+    compiled = keras.Model.compile
+
+    def record(classifier: keras.Model, *arguments: Any, **options: Any) -> None:
+        trained.append({weight.path.split("/")[0] for weight in classifier.trainable_weights})
+        compiled(classifier, *arguments, **options)
+
+    monkeypatch.setattr(keras.Model, "compile", record)
+    fit.fit(tiny.config(chests, epochs=1), tmp_path)
+    assert trained == [{"dense"}, {"conv", "dense"}]
+
+
+def test_a_finished_run_is_not_trained_again(
+    finished: Path, chests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.Model, "fit", None)
+    best = fit.fit(tiny.config(chests), finished)
+    assert best == finished / PHASE / "epoch-001.weights.h5"
+
+
+def test_a_run_of_another_configuration_is_refused_and_kept(finished: Path, chests: Path) -> None:
+    with pytest.raises(RunError, match="another configuration"):
+        fit.fit(tiny.config(chests, epochs=8), finished)
+    assert_as_undisturbed(finished)
+
+
+def test_a_directory_without_a_run_has_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not the directory of a `fit`"):
+        Config.read(tmp_path)
+
+
+def test_a_run_killed_while_it_is_claimed_can_be_started_again(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        kill(patch, Path, "write_text", lambda path, _: path.name.startswith("config"))
+        killed_fit(tiny.config(chests), tmp_path)
+    fit._claim(tmp_path, tiny.config(chests))
+    assert Config.read(tmp_path) == tiny.config(chests)
+    assert (tmp_path / "command.txt").exists()
+
+
+def test_the_weights_of_an_unfinished_run_are_not_given_out(chests: Path, run: Path) -> None:
+    killed_after(keras.callbacks.BackupAndRestore, 2, chests, run)
+    with pytest.raises(RunError, match="has not finished"):
+        fit.best_weights(tiny.config(chests), run)
+
+
+def test_both_labels_weigh_alike() -> None:
+    weights = fit._class_weight(np.array([0, 1, 1, 1], np.float32))
+    assert weights == {0: pytest.approx(2.0), 1: pytest.approx(2 / 3)}
+    assert weights[0] * 1 == pytest.approx(weights[1] * 3)
+
+
+def test_batches_hold_every_image_once_in_another_order_each_epoch(images: data.Images) -> None:
+    batches = fit.Batches(images, 4, seed=0)
+    orders = []
+    for _ in range(2):
+        pixels, labels = zip(*(batches[index] for index in range(len(batches))), strict=True)
+        assert [len(batch) for batch in pixels] == [4, 4, 2]
+        order = np.concatenate(pixels).ravel()
+        np.testing.assert_array_equal(np.concatenate(labels), order < 3)
+        orders.append(order.tolist())
+        batches.on_epoch_end()
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+    assert orders[0] != orders[1]
+
+
+def test_batches_without_a_seed_keep_the_order(images: data.Images) -> None:
+    batches = fit.Batches(images, 4)
+    batches.on_epoch_end()
+    assert np.concatenate([batches[i][0] for i in range(3)]).ravel().tolist() == list(range(10))
+
+
+def test_fit_imports_no_tensorflow_of_its_own() -> None:
+    """So that it runs on any backend of Keras."""
+    for module in (fit, model, data, sys.modules["training.augmentation"]):
+        for node in ast.walk(ast.parse(inspect.getsource(module))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] == "tensorflow"], module
+
+
+@pytest.mark.parametrize(
+    ("callback", "epoch"),
+    [
+        (keras.callbacks.ModelCheckpoint, 0),
+        (keras.callbacks.ModelCheckpoint, 2),
+        (keras.callbacks.CSVLogger, 2),
+        (keras.callbacks.ModelCheckpoint, LAST - 1),
+    ],
+)
+def test_a_fit_killed_between_two_steps_of_an_epochs_end_ends_as_undisturbed(
+    callback: type, epoch: int, chests: Path, run: Path
+) -> None:
+    killed_after(callback, epoch, chests, run)
+    fit.fit(tiny.config(chests), run)
+    assert_as_undisturbed(run)
+
+
+def test_a_fit_killed_again_and_again_ends_as_undisturbed(chests: Path, run: Path) -> None:
+    for epoch in range(LAST):
+        for callback in (keras.callbacks.CSVLogger, keras.callbacks.BackupAndRestore):
+            killed_after(callback, epoch, chests, run)
+            if epoch == LAST - 1:
+                break
+    fit.fit(tiny.config(chests), run)
+    assert_as_undisturbed(run)
+
+
+@pytest.mark.parametrize("changes", [{}, {"epochs": 3}])
+def test_a_fit_killed_before_it_is_marked_as_done_trains_no_more(
+    changes: dict[str, int], chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny.config(chests, **changes)
+    with monkeypatch.context() as patch:
+        kill(
+            patch,
+            keras.callbacks.BackupAndRestore,
+            "on_train_end",
+            lambda *_: (tmp_path / PHASE).exists(),
+        )
+        killed_fit(config, tmp_path)
+    before = epochs(tmp_path)
+    monkeypatch.setattr(keras.Model, "fit", None)
+    assert len(before) == changes.get("epochs", LAST)
+    fit.fit(config, tmp_path)
+    assert epochs(tmp_path) == before
+
+
+@pytest.mark.parametrize("epoch", [0, 2])
+@pytest.mark.parametrize(
+    ("file", "left"),
+    [("latest.weights.h5", 1000), ("training_metadata.json", 0)],
+)
+def test_a_fit_killed_while_it_wrote_the_backup_ends_as_undisturbed(
+    file: str, left: int, epoch: int, chests: Path, run: Path
+) -> None:
+    killed_after(keras.callbacks.BackupAndRestore, epoch, chests, run)
+    os.truncate(run / PHASE / "backup" / file, left)
+    fit.fit(tiny.config(chests), run)
+    assert_as_undisturbed(run)
+
+
+def test_a_resumed_fit_goes_on_from_the_weights_and_the_optimizer_of_the_backup(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny.config(chests, epochs=4, learning_rate=1e-3)
+    with monkeypatch.context() as patch:
+        kill(
+            patch,
+            keras.callbacks.BackupAndRestore,
+            "on_epoch_end",
+            lambda _, epoch, *rest: epoch == 1 and (tmp_path / PHASE).exists(),
+        )
+        killed_fit(config, tmp_path)
+    saved = tiny.build()
+    saved.classifier.load_weights(tmp_path / PHASE / "backup" / "latest.weights.h5")
+    seen: list[tuple[int, Any, Any]] = []
+
+    def record(callback: Any, epoch: int, logs: Any = None) -> None:
+        fitted = callback.model
+        seen.append((epoch, fitted.get_weights(), int(fitted.optimizer.iterations.numpy())))
+
+    monkeypatch.setattr(fit.Recall, "on_epoch_begin", record)
+    fit.fit(config, tmp_path)
+    first, weights, steps = seen[0]
+    assert (first, steps) == (2, 2 * STEPS)
+    for given, expected in zip(weights, saved.classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(given, expected)
+
+
+def test_recall_gives_the_callbacks_their_state_back() -> None:
+    stopping = keras.callbacks.EarlyStopping("val_loss", patience=4)
+    plateau = keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)
+    rows = [{"epoch": str(i), "val_loss": loss} for i, loss in enumerate(("0.5", "0.3", "0.4"))]
+    fit.Recall(rows, (stopping, plateau)).on_train_begin()
+    assert (stopping.best, stopping.wait) == (plateau.best, plateau.wait) == (0.3, 1)
+
+
+def test_a_process_killed_in_the_middle_of_an_epoch_resumes_there(chests: Path, run: Path) -> None:
+    # In the second phase's fourth epoch, after the log's header and three rows.
+    script = (
+        "import os, runpy, signal, sys\nfrom training import fit\n"
+        "original = fit.Batches.__getitem__\n"
+        "def take(batches, index):\n"
+        "    log = os.path.join(sys.argv[2], '2-all', 'log.csv')\n"
+        "    if index == 2 and os.path.exists(log) and len(open(log).readlines()) == 4:\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return original(batches, index)\n"
+        "fit.Batches.__getitem__ = take\n"
+        "runpy.run_module('tests.training.tiny', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(chests), str(run)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert [epoch for epoch, _ in epochs(run)] == [0, 1, 2]
+    log = (run / PHASE / "log.csv").read_text()
+    fit.fit(tiny.config(chests), run)
+    assert (run / PHASE / "log.csv").read_text().startswith(log)
+    assert_as_undisturbed(run)

@@ -1,0 +1,63 @@
+"""A fit that takes a second: drawn images on disk, and a network of one convolution."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tests import synthetic
+from training import augmentation, fit, model
+
+# A rate too low to move a float32 weight: the validation loss never improves, so EarlyStopping and
+# ReduceLROnPlateau act at epochs that are known beforehand.
+STILL = 1e-12
+
+
+def images(folder: Path, patients: int = 10, size: tuple[int, int] = (64, 80)) -> Path:
+    """Draw `folder/{NORMAL,PNEUMONIA}/*`, an image for each patient."""
+    for label, name in (("NORMAL", "IM-{:04}-0001.png"), ("PNEUMONIA", "person{}_virus_1.png")):
+        (folder / label).mkdir(parents=True)
+        for patient in range(patients):
+            pixels = synthetic.chest(patient, pneumonia=label == "PNEUMONIA", size=size)
+            (folder / label / name.format(patient)).write_bytes(synthetic.encode(pixels))
+    return folder
+
+
+def config(data: Path, **changes: Any) -> fit.Config:
+    """Of a fit whose first phase has one epoch, and whose second stops early in its fifth."""
+    still = fit.Config(
+        data=str(data),
+        backbone="Tiny",
+        weights=model.NO_WEIGHTS,
+        dropout=0.0,
+        batch_size=4,
+        head_epochs=1,
+        head_learning_rate=STILL,
+        epochs=9,
+        learning_rate=STILL,
+        weight_decay=0.0,
+        precision="float32",
+        seed=0,
+    )
+    return replace(still, **changes)
+
+
+def build(*_: object, seed: int = 0) -> model.Network:
+    """What stands in for `model.build`: no augmentation, whose tracing takes most of a tiny fit."""
+    keras.utils.set_random_seed(seed)
+    rgb = keras.Input((224, 224, 3))
+    trunk = keras.Model(
+        rgb, keras.layers.Conv2D(4, 32, strides=32, activation="relu", name="conv")(rgb)
+    )
+    layers, augmentation.layers = augmentation.layers, lambda seed: []
+    try:
+        return model.assemble(trunk, lambda pixels: pixels / 255.0, trunk.layers[1:], 0.0, seed)
+    finally:
+        augmentation.layers = layers
+
+
+if __name__ == "__main__":
+    vars(model)["build"] = build
+    fit.fit(config(Path(sys.argv[1])), Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""Training, calibration, evaluation and export of the model: `python -m training --help`."""

@@ -1,0 +1,174 @@
+"""The commands of `python -m training`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
+
+OURS = "the project's own"
+OUR_PACKAGES = {"app", "model_store", "training"}
+
+
+class Commands(TyperGroup):
+    """Tells an error of our own, or of a file, in one sentence; any other one is a bug."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            ours = type(error).__module__.partition(".")[0] in OUR_PACKAGES
+            if not ours and not (isinstance(error, OSError) and error.filename):
+                raise
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Train a model on chest X-rays, measure it, and put it into the model store.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def download(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="becomes DIR/{train,test,val}/{NORMAL,PNEUMONIA}")
+    ],
+) -> None:
+    """Fetch the Chest X-Ray Images (Pneumonia) from Kaggle, 1.2 GB."""
+    from training.download import download as run_download
+
+    typer.echo(f"the images are in {run_download(folder)}")
+
+
+@app.command()
+def fit(
+    data_dir: Annotated[
+        Path, typer.Argument(metavar="DIR", help="labelled images: DIR/train/{NORMAL,PNEUMONIA}/*")
+    ],
+    run: Annotated[
+        Path, typer.Option(file_okay=False, help="where the run is kept; give it again to resume")
+    ],
+    backbone: Annotated[str, typer.Option(help="a class of keras.applications")] = "ResNet50",
+    weights: Annotated[
+        str, typer.Option(help="imagenet (downloaded), none, or a local .npz or .h5 file")
+    ] = "imagenet",
+    dropout: Annotated[float, typer.Option(min=0, max=0.9)] = 0.3,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 1,
+    head_learning_rate: Annotated[float, typer.Option(help="Adam's, in the first phase")] = 5e-4,
+    epochs: Annotated[int, typer.Option(min=1, help="most epochs of the second phase")] = 20,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, in the second phase")] = 1e-4,
+    weight_decay: Annotated[float, typer.Option(help="AdamW's")] = 1e-4,
+    precision: Annotated[
+        Literal["float32", "mixed_bfloat16"],
+        typer.Option(help="of the computation; mixed_bfloat16 is faster on new CPUs and GPUs"),
+    ] = "float32",
+    seed: Annotated[int, typer.Option(help="of the split, the initialisers and the order")] = 0,
+) -> None:
+    """Fine-tune an ImageNet network to tell PNEUMONIA from NORMAL.
+
+    First the layers without ImageNet weights are trained, then the whole
+    network at a lower rate, each phase until the validation loss stops
+    falling. Validation and calibration patients are held out of DIR/train.
+
+    RUN holds the log of every epoch and the best weights. A fit that was
+    killed at any moment resumes with the same command. `export` makes a
+    model of a finished run.
+    """
+    from training.fit import Config
+    from training.fit import fit as run_fit
+
+    config = Config(
+        data=str(data_dir),
+        backbone=backbone,
+        weights=weights,
+        dropout=dropout,
+        batch_size=batch_size,
+        head_epochs=head_epochs,
+        head_learning_rate=head_learning_rate,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        precision=precision,
+        seed=seed,
+    )
+    typer.echo(f"the best weights are {run_fit(config, run)}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Option(help="the directory of a finished fit")],
+    model_store: Annotated[
+        Path, typer.Option(help="where the version is added", show_default=OURS)
+    ] = DEFAULT_ROOT,
+    name: Annotated[str, typer.Option(help="the model's name there")] = DEFAULT_NAME,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="the version's number; the next one, if not given")
+    ] = None,
+    about: Annotated[
+        Path | None,
+        typer.Option(
+            help="Markdown for the model card: what the model is for, whose images it learnt from",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Calibrate a finished fit and write it as a version of a model.
+
+    On patients that training never saw, it fits the scaling of the
+    probability, the threshold, the prediction sets and the novelty limit. It writes the
+    SavedModel, its manifest model.json, figures and MODEL_CARD.md, and
+    never overwrites a version.
+    """
+    from training.export import export as run_export
+
+    text = about.read_text() if about else ""
+    typer.echo(f"wrote {run_export(run, model_store / name, version, text)}")
+
+
+@app.command()
+def evaluate(
+    data_dir: Annotated[
+        Path, typer.Argument(metavar="DIR", help="labelled images: DIR/{NORMAL,PNEUMONIA}/*")
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="where metrics.json and figures/ are written")
+    ],
+    model_store: Annotated[
+        Path, typer.Option(help="where the model is kept", show_default=OURS)
+    ] = DEFAULT_ROOT,
+    name: Annotated[str, typer.Option(help="the model's name there")] = DEFAULT_NAME,
+    version: Annotated[
+        int | None, typer.Option(min=1, help="the model's version; the newest, if not given")
+    ] = None,
+    engine: Annotated[
+        Literal["auto", "tensorflow", "openvino"],
+        typer.Option(help="auto takes TensorFlow where it sees a GPU, OpenVINO elsewhere"),
+    ] = "auto",
+) -> None:
+    """Measure a model of the store on labelled images, as the service would answer them.
+
+    Written to OUT/metrics.json: accuracy, areas under the ROC and the
+    precision-recall curve, sensitivity and specificity at the model's
+    threshold, confusion matrix and classification report, each figure
+    with its 95 % interval.
+
+    Drawn in OUT/figures/: roc.png, precision_recall.png,
+    confusion_matrix.png, reliability.png, and gallery.png, which shows
+    right and wrong answers with their Grad-CAM overlays.
+
+    Files of these names are overwritten; a broken image is named and left out.
+    """
+    from model_store.store import resolve
+    from training.evaluate import evaluate as run_evaluate
+    from training.evaluate import summary
+
+    metrics = run_evaluate(resolve(model_store, name, version), engine, data_dir, out)
+    typer.echo(f"\n{summary(metrics)}\n\nwrote {out}")

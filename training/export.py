@@ -1,0 +1,238 @@
+"""Write a trained network as a version of the model store: calibrated, measured, described."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from app.inference import engine
+from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
+from model_store.store import ModelVersion, sha256, versions
+from training import calibrate, card, data, evaluate, figures, fit, model
+from training.novelty import fit_density
+from training.served import ServedModel
+
+_BATCH = 32
+_TOLERANCE = 0.02
+UNSCALED = Scaling(temperature=1.0, bias=0.0)
+_PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
+
+
+class ExportError(Exception):
+    """An export that was refused; the message says why."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The contract's outputs for N images that share a network."""
+
+    logits: npt.NDArray[np.float64]
+    novelties: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a network came to be."""
+
+    backbone: str
+    command: str
+    seed: int
+    about: str = ""
+
+
+def export(run: Path, folder: Path, version: int | None = None, about: str = "") -> Path:
+    """Calibrate the finished fit in `run` and write it as `folder/version`.
+
+    Args:
+        run: the directory of the fit.
+        folder: the model's in the store, named after it.
+        version: the next one, if not given.
+        about: Markdown for the model card.
+
+    Raises:
+        RunError: `run` is not a finished fit.
+        ExportError: the version exists, or the written model disagrees with the trained one.
+    """
+    config = fit.Config.read(run)
+    weights = fit.best_weights(config, run)
+    network = model.build(config.backbone, model.NO_WEIGHTS, config.dropout, config.seed)
+    network.classifier.load_weights(weights)
+    found = data.split(data.find(Path(config.data) / "train"), config.seed)
+    parts = {part: data.load(samples, f"{part} images") for part, samples in found.items()}
+    command = (run / "command.txt").read_text().strip()
+    origin = Origin(config.backbone, command, config.seed, about)
+    return add_version(network, parts, origin, folder, version)
+
+
+def add_version(
+    network: model.Network,
+    parts: dict[str, data.Images],
+    origin: Origin,
+    folder: Path,
+    version: int | None = None,
+) -> Path:
+    """Write `folder/version`: the SavedModel, its manifest and its model card.
+
+    Args:
+        network: trained.
+        parts: the training, validation and calibration images.
+        origin: what the manifest and the card tell of the training.
+        folder: the model's, named after it.
+        version: the next one, if not given.
+
+    Raises:
+        ExportError: the version exists, or the written model disagrees with the trained one.
+    """
+    version = version or max(versions(folder.parent, folder.name), default=0) + 1
+    with new_version(folder, version) as path:
+        calibration, float16_error = write(network, parts, path)
+        manifest = Manifest(
+            name=folder.name,
+            version=version,
+            created=datetime.now(UTC).replace(microsecond=0),
+            calibration=calibration,
+            provenance=Provenance(
+                backbone=origin.backbone,
+                command=origin.command,
+                seed=origin.seed,
+                images={part: len(images) for part, images in parts.items()},
+                versions={"python": sys.version.split()[0]} | {p: installed(p) for p in _PACKAGES},
+                float16_error=float16_error,
+            ),
+            files=digests(path),
+        )
+        (path / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n")
+        describe(ModelVersion(path, manifest), parts, origin.about)
+    return folder / str(version)
+
+
+def write(
+    network: model.Network, parts: dict[str, data.Images], folder: Path
+) -> tuple[Calibration, float]:
+    """Write the SavedModel into `folder`, calibrated on the calibration part.
+
+    Returns the calibration, and how far float16 moves a probability.
+
+    Raises:
+        ExportError: the written model disagrees with the trained one.
+    """
+    density = fit_density(_pooled(network, parts[data.TRAIN]))
+    held_out = parts[data.CALIBRATION]
+    labels = held_out.labels.astype(np.float64)
+    answers = _answers(ServedModel(network, UNSCALED, density), held_out)
+    scaling = calibrate.scaling(answers.logits, labels)
+    probabilities = calibrate.probability(answers.logits, scaling)
+    ServedModel(network, scaling, density).save(folder)
+    float16_error = _float16_error(folder, network, held_out, scaling)
+    calibration = Calibration(
+        images=len(held_out),
+        patients=len({sample.patient for sample in held_out.samples}),
+        scaling=scaling,
+        operating_point=calibrate.operating_point(probabilities, labels),
+        conformal=calibrate.conformal(probabilities, labels),
+        novelty_limit=calibrate.novelty_limit(answers.novelties),
+    )
+    return calibration, float16_error
+
+
+def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:
+    """Measure a version on the held-out parts, and write its figures and its model card."""
+    calibration = version.manifest.calibration
+    loaded = engine.load(version)
+    metrics = {}
+    for part in (data.CALIBRATION, data.VALIDATION):
+        images = parts[part]
+        probabilities = evaluate.answers(loaded, images).probability
+        patients = [sample.patient for sample in images.samples]
+        threshold = calibration.operating_point.threshold
+        metrics[part] = evaluate.measure(probabilities, images.labels, patients, threshold)
+        metrics[part]["engine"] = loaded.name
+    drawings = version.path / evaluate.FIGURES_FOLDER
+    figures.write(drawings, probabilities, images.labels, metrics[data.VALIDATION])
+    card.write(version.path, version.manifest, metrics, about)
+
+
+@contextmanager
+def new_version(folder: Path, version: int) -> Iterator[Path]:
+    """A directory that becomes `folder/version` when the block ends, and vanishes where it fails.
+
+    Raises:
+        ExportError: the version exists.
+    """
+    target = folder / str(version)
+    exists = ExportError(f"{target} exists; a version is never overwritten.")
+    if target.exists():
+        raise exists
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder))
+    try:
+        yield path
+        path.chmod(0o755)
+        try:
+            # A directory does not replace one that another export has filled meanwhile.
+            path.rename(target)
+        except OSError:
+            if target.exists():
+                raise exists from None
+            raise
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file under `folder`, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+
+
+def _float16_error(
+    folder: Path, network: model.Network, images: data.Images, scaling: Scaling
+) -> float:
+    """How far the written model's probabilities are off those of the float32 network, at most.
+
+    Raises:
+        ExportError: too far: a weight beyond float16's range, say.
+    """
+    written = tf.saved_model.load(str(folder))
+    difference = 0.0
+    for start in range(0, len(images), _BATCH):
+        pixels = images.pixels[start : start + _BATCH]
+        trained = network.head(network.backbone(pixels.astype(np.float32)))
+        expected = calibrate.probability(keras.ops.convert_to_numpy(trained), scaling)
+        found = written.signatures["serving_default"](image=pixels)["probability"].numpy()
+        difference = float(np.maximum(difference, np.abs(found - expected).max()))
+    # Written this way round, NaN is refused too.
+    if not difference <= _TOLERANCE:
+        raise ExportError(
+            f"The written model's probabilities are up to {difference:.3f} off the trained one's."
+        )
+    return difference
+
+
+def _pooled(network: model.Network, images: data.Images) -> npt.NDArray[np.float32]:
+    pooling = keras.Sequential([network.backbone, keras.layers.GlobalAveragePooling2D()])
+    features: npt.NDArray[np.float32] = pooling.predict(fit.Batches(images, _BATCH))
+    return features
+
+
+def _answers(served: ServedModel, images: data.Images) -> Answers:
+    batches = [
+        served.serve(tf.constant(images.pixels[start : start + _BATCH]))
+        for start in range(0, len(images), _BATCH)
+    ]
+    return Answers(
+        *(
+            np.concatenate([batch[key].numpy() for batch in batches]).astype(np.float64)
+            for key in ("logit", "novelty")
+        )
+    )

@@ -1,0 +1,97 @@
+"""The whole path from pixels to answer, as it goes into the SavedModel.
+
+Its `serving_default` takes uint8 `image` `[N, 224, 224, 1]` and gives float32 `logit` `[N]`,
+`probability` `[N]`, `cam` `[N, h, w]` and `novelty` `[N]`. Convolution and dense weights are stored
+as float16 and computed with as float32.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from app.imaging.decode import MODEL_SIDE
+from model_store.manifest import Scaling
+from training import model
+from training.novelty import FeatureDensity
+
+
+class ServedModel(tf.Module):
+    """The whole path from pixels to answer, with its weights in float16 where that is safe."""
+
+    def __init__(self, network: model.Network, scaling: Scaling, density: FeatureDensity) -> None:
+        super().__init__()
+        self._backbone, self._head = network.backbone, network.head
+        self._backbone_weights = [_stored(v) for v in network.backbone.variables]
+        self._head_weights = [_stored(v) for v in network.head.variables]
+        self._scaling = scaling
+        self._mean = _constant(density.mean)
+        self._components = _constant(density.components)
+        self._deviations = _constant(np.sqrt(density.variances))
+        self._noise = float(np.sqrt(density.noise))
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 1), tf.uint8, name="image")]
+    )
+    def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        features = _call(self._backbone, self._backbone_weights, tf.cast(image, tf.float32))
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            logit = _call(self._head, self._head_weights, features)
+        # Selvaraju 2017, arXiv:1610.02391, equations 1 and 2, before the ReLU.
+        gradient = tf.reduce_mean(tape.gradient(logit, features), axis=(1, 2), keepdims=True)
+        return {
+            "logit": logit,
+            "probability": tf.sigmoid(logit / self._scaling.temperature + self._scaling.bias),
+            "cam": tf.reduce_sum(gradient * features, axis=-1),
+            "novelty": self._novelty(tf.reduce_mean(features, axis=(1, 2))),
+        }
+
+    def _novelty(self, pooled: tf.Tensor) -> tf.Tensor:
+        """The Mahalanobis distance, per channel, so that 1 is an ordinary training image's.
+
+        Products are summed, not matrix-multiplied: many an engine multiplies matrices in a lower
+        precision (TensorFloat-32, bfloat16), in which the small differences that novelty is made of
+        drown.
+        """
+        centred = pooled - self._mean
+        along = tf.reduce_sum(centred[:, :, tf.newaxis] * self._components, axis=1)
+        beside = centred - tf.reduce_sum(along[:, tf.newaxis, :] * self._components, axis=2)
+        squared = tf.reduce_sum((along / self._deviations) ** 2, axis=-1) + tf.reduce_sum(
+            (beside / self._noise) ** 2, axis=-1
+        )
+        return tf.sqrt(squared / self._mean.shape[0])
+
+    def save(self, folder: Path) -> None:
+        """Write the SavedModel into `folder`."""
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        archive.add_endpoint("serving_default", self.serve)
+        archive.write_out(str(folder), verbose=False)
+
+
+def _stored(variable: keras.Variable) -> tf.Variable:
+    """Kernels as float16; what is small, and sums up in every layer, as it is."""
+    value = keras.ops.convert_to_numpy(variable)
+    return _constant(value.astype(np.float16) if variable.name == "kernel" else value)
+
+
+def _constant(value: npt.NDArray[np.floating[Any]]) -> tf.Variable:
+    """A variable, so that the SavedModel holds it once and not in each copy of its graph."""
+    return tf.Variable(value, trainable=False)
+
+
+def _call(part: keras.Model, weights: Sequence[tf.Variable], inputs: tf.Tensor) -> tf.Tensor:
+    """Call a Keras model with the given weights, in the order of `part.variables`."""
+    given = {id(v): tf.cast(w, v.dtype) for v, w in zip(part.variables, weights, strict=True)}
+    outputs, _ = part.stateless_call(
+        [given[id(v)] for v in part.trainable_variables],
+        [given[id(v)] for v in part.non_trainable_variables],
+        inputs,
+        training=False,
+    )
+    return outputs
