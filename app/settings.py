@@ -1,12 +1,12 @@
 """The settings, read from the environment with the prefix `PNEUMOSCOPE_`."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.imaging.decode import DEFAULT_MAX_PIXELS
+from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 
 
@@ -19,7 +19,7 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
-    engine: Literal["auto", "tensorflow", "openvino"] = Field(
+    engine: Choice = Field(
         "auto", description="`auto` takes TensorFlow where it sees a GPU, OpenVINO elsewhere"
     )
     model_store: Path = Field(DEFAULT_ROOT, description="folder of the models")

@@ -89,7 +89,7 @@ def write(
     """
     columns = [metrics[part] for part in (data.VALIDATION, data.CALIBRATION)]
     rows = [
-        f"| {title} | {' | '.join(_with_interval(column, key) for column in columns)} |"
+        f"| {title} | {' | '.join(figures.with_interval(column, key) for column in columns)} |"
         for key, title in TITLES.items()
     ]
     counts = [f"{column['n']:,} images of {column['patients']:,} patients" for column in columns]
@@ -115,8 +115,3 @@ def write(
         novelty_limit=calibration.novelty_limit,
     )
     (path / FILE_NAME).write_text(text)
-
-
-def _with_interval(metrics: Mapping[str, Any], key: str) -> str:
-    low, high = metrics["intervals"][key]
-    return f"{metrics[key]:.3f} ({low:.3f} to {high:.3f})"

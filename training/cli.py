@@ -6,9 +6,14 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
+from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 
-OURS = "the project's own"
+ModelStore = Annotated[
+    Path, typer.Option(help="the folder of the models", show_default="the project's own")
+]
+ModelName = Annotated[str, typer.Option(help="the model's name there")]
+
 OUR_PACKAGES = {"app", "model_store", "training"}
 
 
@@ -104,10 +109,8 @@ def fit(
 @app.command()
 def export(
     run: Annotated[Path, typer.Option(help="the directory of a finished fit")],
-    model_store: Annotated[
-        Path, typer.Option(help="where the version is added", show_default=OURS)
-    ] = DEFAULT_ROOT,
-    name: Annotated[str, typer.Option(help="the model's name there")] = DEFAULT_NAME,
+    model_store: ModelStore = DEFAULT_ROOT,
+    name: ModelName = DEFAULT_NAME,
     version: Annotated[
         int | None, typer.Option(min=1, help="the version's number; the next one, if not given")
     ] = None,
@@ -123,9 +126,9 @@ def export(
     """Calibrate a finished fit and write it as a version of a model.
 
     On patients that training never saw, it fits the scaling of the
-    probability, the threshold, the prediction sets and the novelty limit. It writes the
-    SavedModel, its manifest model.json, figures and MODEL_CARD.md, and
-    never overwrites a version.
+    probability, the threshold, the prediction sets and the novelty limit.
+    It writes the SavedModel, its manifest model.json, figures and
+    MODEL_CARD.md, and never overwrites a version.
     """
     from training.export import export as run_export
 
@@ -141,15 +144,13 @@ def evaluate(
     out: Annotated[
         Path, typer.Option(file_okay=False, help="where metrics.json and figures/ are written")
     ],
-    model_store: Annotated[
-        Path, typer.Option(help="where the model is kept", show_default=OURS)
-    ] = DEFAULT_ROOT,
-    name: Annotated[str, typer.Option(help="the model's name there")] = DEFAULT_NAME,
+    model_store: ModelStore = DEFAULT_ROOT,
+    name: ModelName = DEFAULT_NAME,
     version: Annotated[
         int | None, typer.Option(min=1, help="the model's version; the newest, if not given")
     ] = None,
     engine: Annotated[
-        Literal["auto", "tensorflow", "openvino"],
+        Choice,
         typer.Option(help="auto takes TensorFlow where it sees a GPU, OpenVINO elsewhere"),
     ] = "auto",
 ) -> None:

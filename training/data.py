@@ -59,6 +59,11 @@ class Images:
     def labels(self) -> npt.NDArray[np.float32]:
         return np.array([sample.label for sample in self.samples], np.float32)
 
+    @property
+    def patients(self) -> list[str]:
+        """Whose image each is."""
+        return [sample.patient for sample in self.samples]
+
     def __len__(self) -> int:
         return len(self.samples)
 

@@ -64,13 +64,10 @@ def evaluate(model: ModelVersion, choice: Choice, folder: Path, out: Path) -> di
     out.mkdir(parents=True, exist_ok=True)
     engine = load(model, choice)
     images = data.load(samples, "images")
-    found = answers(engine, images)
-    patients = [sample.patient for sample in images.samples]
     threshold = model.manifest.calibration.operating_point.threshold
-    metrics = measure(found.probability, images.labels, patients, threshold) | {
+    found, metrics = ask(engine, images, threshold)
+    metrics |= {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
-        "engine": engine.name,
-        "device": engine.device,
         "skipped": len(samples) - len(images),
     }
     (out / METRICS_FILE).write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
@@ -79,6 +76,13 @@ def evaluate(model: ModelVersion, choice: Choice, folder: Path, out: Path) -> di
     gallery = figures.gallery(images.samples, found.probability, found.cam, threshold)
     figures.save(gallery, drawings / figures.GALLERY)
     return metrics
+
+
+def ask(engine: Engine, images: data.Images, threshold: float) -> tuple[Answers, dict[str, Any]]:
+    """The engine's answers to all images, and what `measure` says of them and what gave them."""
+    found = answers(engine, images)
+    metrics = measure(found.probability, images.labels, images.patients, threshold)
+    return found, metrics | {"engine": engine.name, "device": engine.device}
 
 
 def answers(engine: Engine, images: data.Images) -> Answers:

@@ -24,7 +24,7 @@ from training.served import ServedModel
 
 _BATCH = 32
 _TOLERANCE = 0.02
-UNSCALED = Scaling(temperature=1.0, bias=0.0)
+_UNSCALED = Scaling(temperature=1.0, bias=0.0)
 _PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
 
 
@@ -129,14 +129,14 @@ def write(
     density = fit_density(_pooled(network, parts[data.TRAIN]))
     held_out = parts[data.CALIBRATION]
     labels = held_out.labels.astype(np.float64)
-    answers = _answers(ServedModel(network, UNSCALED, density), held_out)
+    answers = _answers(ServedModel(network, _UNSCALED, density), held_out)
     scaling = calibrate.scaling(answers.logits, labels)
     probabilities = calibrate.probability(answers.logits, scaling)
     ServedModel(network, scaling, density).save(folder)
     float16_error = _float16_error(folder, network, held_out, scaling)
     calibration = Calibration(
         images=len(held_out),
-        patients=len({sample.patient for sample in held_out.samples}),
+        patients=len(set(held_out.patients)),
         scaling=scaling,
         operating_point=calibrate.operating_point(probabilities, labels),
         conformal=calibrate.conformal(probabilities, labels),
@@ -147,19 +147,15 @@ def write(
 
 def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:
     """Measure a version on the held-out parts, and write its figures and its model card."""
-    calibration = version.manifest.calibration
+    threshold = version.manifest.calibration.operating_point.threshold
     loaded = engine.load(version)
-    metrics = {}
-    for part in (data.CALIBRATION, data.VALIDATION):
-        images = parts[part]
-        probabilities = evaluate.answers(loaded, images).probability
-        patients = [sample.patient for sample in images.samples]
-        threshold = calibration.operating_point.threshold
-        metrics[part] = evaluate.measure(probabilities, images.labels, patients, threshold)
-        metrics[part]["engine"] = loaded.name
+    validation = parts[data.VALIDATION]
+    answers, metrics = evaluate.ask(loaded, validation, threshold)
+    _, calibration_metrics = evaluate.ask(loaded, parts[data.CALIBRATION], threshold)
     drawings = version.path / evaluate.FIGURES_FOLDER
-    figures.write(drawings, probabilities, images.labels, metrics[data.VALIDATION])
-    card.write(version.path, version.manifest, metrics, about)
+    figures.write(drawings, answers.probability, validation.labels, metrics)
+    by_part = {data.VALIDATION: metrics, data.CALIBRATION: calibration_metrics}
+    card.write(version.path, version.manifest, by_part, about)
 
 
 @contextmanager

@@ -64,11 +64,16 @@ def save(figure: Figure, path: Path) -> None:
     figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
 
 
+def with_interval(metrics: Mapping[str, Any], key: str) -> str:
+    """One of `evaluate.measure`'s scalars in words, such as `0.998 (0.995 to 1.000)`."""
+    return _span(metrics[key], metrics["intervals"][key])
+
+
 def roc(probabilities: Numbers, labels: Numbers, metrics: Mapping[str, Any]) -> Figure:
     """The ROC curve, with the operating point and the intervals of its two coordinates."""
     figure, axes = _square("1 - specificity (false positive rate)", "Sensitivity (recall)")
     false_positive, true_positive, _ = roc_curve(labels, probabilities, drop_intermediate=False)
-    area = f"AUC {_with_interval(metrics, 'roc_auc')}"
+    area = f"AUC {with_interval(metrics, 'roc_auc')}"
     axes.plot(false_positive, true_positive, color=_BLUE, lw=2, label=area, clip_on=False)
     axes.plot([0, 1], [0, 1], color=_GRAY, lw=1, ls="--", label="Chance")
     spans = metrics["intervals"]
@@ -77,8 +82,8 @@ def roc(probabilities: Numbers, labels: Numbers, metrics: Mapping[str, Any]) -> 
         (1 - metrics["specificity"], metrics["sensitivity"]),
         ([1 - edge for edge in reversed(spans["specificity"])], spans["sensitivity"]),
         f"Threshold {metrics['threshold']:.3f}:\n"
-        f"sensitivity {_with_interval(metrics, 'sensitivity')}\n"
-        f"specificity {_with_interval(metrics, 'specificity')}",
+        f"sensitivity {with_interval(metrics, 'sensitivity')}\n"
+        f"specificity {with_interval(metrics, 'specificity')}",
     )
     axes.legend(loc="lower right", frameon=False)
     return figure
@@ -89,7 +94,7 @@ def precision_recall(probabilities: Numbers, labels: Numbers, metrics: Mapping[s
     titles = "Recall (sensitivity)", "Precision (positive predictive value)"
     figure, axes = _square(*titles, (5.6, 6.4))
     precision, recall, _ = precision_recall_curve(labels, probabilities)
-    area = f"Average precision {_with_interval(metrics, 'pr_auc')}"
+    area = f"Average precision {with_interval(metrics, 'pr_auc')}"
     # The area sums precision times the step in recall that led to it: a staircase.
     axes.step(recall, precision, where="post", color=_BLUE, lw=2, label=area, clip_on=False)
     share = float(np.mean(labels))
@@ -102,7 +107,7 @@ def precision_recall(probabilities: Numbers, labels: Numbers, metrics: Mapping[s
         (point["recall"], point["precision"]),
         (edges["recall"], edges["precision"]),
         f"Threshold {metrics['threshold']:.3f}:\n"
-        f"recall {_with_interval(metrics, 'sensitivity')}\n"
+        f"recall {with_interval(metrics, 'sensitivity')}\n"
         f"precision {_span(point['precision'], edges['precision'])}",
     )
     figure.legend(loc="outside upper left", frameon=False)
@@ -279,10 +284,6 @@ def _mark_operating_point(
         zorder=3,
         clip_on=False,
     )
-
-
-def _with_interval(metrics: Mapping[str, Any], key: str) -> str:
-    return _span(metrics[key], metrics["intervals"][key])
 
 
 def _span(value: float, interval: Sequence[float]) -> str:

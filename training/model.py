@@ -12,7 +12,6 @@ import numpy as np
 from app.imaging.decode import MODEL_SIDE
 from training import augmentation
 
-IMAGENET = "imagenet"
 NO_WEIGHTS = "none"
 
 # Keras' 0.99 has not converged after one pass over a set of this size, and a layer that starts

@@ -9,8 +9,6 @@ from model_store.manifest import FILE_NAME
 from model_store.store import ModelError, resolve, sha256, versions
 from tests.model_store.made import FILES, write
 
-DIGEST = "0" * 64
-
 
 def refusal(root: Path, version: int | None = None) -> str:
     """The one sentence with which a version of `pneumonia` is refused."""

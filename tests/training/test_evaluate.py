@@ -188,7 +188,7 @@ def test_both_engines_give_the_same_metrics(
     tiny_model: ModelVersion, parts: dict[str, data.Images]
 ) -> None:
     images = parts[data.CALIBRATION]
-    patients = [sample.patient for sample in images.samples]
+    patients = images.patients
     openvino, tensorflow = (
         evaluate.measure(
             evaluate.answers(load(tiny_model, choice), images).probability,

@@ -120,7 +120,7 @@ def test_a_failed_download_is_told_with_its_reason(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(keras.applications.mobilenet_v2, "MobileNetV2", fail)
     with pytest.raises(WeightsError, match="MobileNetV2 with weights 'imagenet': URL fetch"):
-        model.build("MobileNetV2", model.IMAGENET)
+        model.build("MobileNetV2", "imagenet")
 
 
 @pytest.mark.parametrize("name", ["ResNet51", "", "preprocess", "keras"])
