@@ -1,15 +1,5 @@
-"""The *Chest X-Ray Images (Pneumonia)* set: where its images lie, whose they are, how they split.
+"""Labelled images: what one is, how they split, how they are read."""
 
-Kermany, Zhang, Goldbaum 2018, Mendeley Data, doi:10.17632/rscbjbr9sj.2. Its quirks:
-
-- `val` holds 16 images, too few to validate on, so validation is split off `train`;
-- one patient often has several images, and only the file names tell: `personN_bacteria_M.jpeg`
-  and `personN_virus_M.jpeg` are of patient `personN`, `IM-N-M.jpeg` and `NORMAL2-IM-N-M.jpeg` of
-  `IM-N` and `NORMAL2-IM-N`, and version 3's `BACTERIA-N-M.jpeg`, `VIRUS-N-M.jpeg` and
-  `NORMAL-N-M.jpeg` of `N`. A split that ignores them tests on patients it has trained on.
-"""
-
-import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,14 +10,13 @@ import numpy.typing as npt
 import typer
 from sklearn.model_selection import StratifiedGroupKFold
 
-from app.imaging.decode import ImageError, decode, to_model_input
+from app.imaging.decode import ImageError, Radiograph, decode, to_model_input
+from app.imaging.dicom import decode_dicom, is_dicom
 
 LABELS = ("NORMAL", "PNEUMONIA")
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 TRAIN, VALIDATION, CALIBRATION = "train", "validation", "calibration"
 
 _FOLDS = 10
-_PATIENT = re.compile(r"^(person\d+)_|^((?:NORMAL2-)?IM-\d+)-|^(?:BACTERIA|NORMAL|VIRUS)-(\d+)-")
 
 
 class DataError(Exception):
@@ -36,16 +25,11 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """One image file; `label` indexes `LABELS`."""
+    """One image file; `label` indexes `LABELS`, `patient` tells whose it is within its set."""
 
     path: Path
     label: int
-
-    @property
-    def patient(self) -> str:
-        """The patient that the file name carries; an image of its own where it carries none."""
-        found = _PATIENT.match(self.path.name)
-        return next(filter(None, found.groups())) if found else f"{self.label}/{self.path.stem}"
+    patient: str
 
 
 @dataclass(frozen=True)
@@ -66,21 +50,6 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.samples)
-
-
-def find(folder: Path) -> list[Sample]:
-    """The images under `folder/NORMAL` and `folder/PNEUMONIA`, by label, then by name.
-
-    Raises:
-        DataError: a label has no image.
-    """
-    samples = []
-    for label, name in enumerate(LABELS):
-        paths = [p for p in (folder / name).rglob("*") if p.suffix.lower() in SUFFIXES]
-        if not paths:
-            raise DataError(f"There are no images in {folder / name}; see `download --help`.")
-        samples += [Sample(path, label) for path in sorted(paths)]
-    return samples
 
 
 def split(samples: Sequence[Sample], seed: int) -> dict[str, list[Sample]]:
@@ -116,7 +85,7 @@ def load(samples: Iterable[Sample], title: str) -> Images:
     samples = list(samples)
     with (
         ThreadPoolExecutor() as pool,
-        typer.progressbar(pool.map(_read, samples), length=len(samples), label=title) as results,
+        typer.progressbar(pool.map(_input, samples), length=len(samples), label=title) as results,
     ):
         for sample, result in zip(samples, results, strict=True):
             if isinstance(result, ImageError):
@@ -132,8 +101,18 @@ def load(samples: Iterable[Sample], title: str) -> Images:
     return Images(kept, np.stack(pixels))
 
 
-def _read(sample: Sample) -> npt.NDArray[np.uint8] | ImageError:
+def read(path: Path) -> Radiograph:
+    """Decode an image file, DICOM included, whatever its name says.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    content = path.read_bytes()
+    return (decode_dicom if is_dicom(content) else decode)(content)
+
+
+def _input(sample: Sample) -> npt.NDArray[np.uint8] | ImageError:
     try:
-        return to_model_input(decode(sample.path.read_bytes()).pixels)
+        return to_model_input(read(sample.path).pixels)
     except ImageError as error:
         return error

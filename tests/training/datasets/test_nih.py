@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from tests.training.datasets import copies
+from training.data import DataError
+from training.datasets import nih
+
+NORMAL, PNEUMONIA = 0, 1
+EVERYTHING = [
+    ("00000001_000.png", NORMAL, "1"),
+    ("00000002_000.png", NORMAL, "2"),
+    ("00000006_000.png", NORMAL, "6"),
+    ("00000001_001.png", PNEUMONIA, "1"),
+    ("00000004_000.png", PNEUMONIA, "4"),
+]
+
+
+def found(folder: Path) -> list[tuple[str, int, str]]:
+    """What is found: name, label and patient of each image."""
+    return [(sample.path.name, sample.label, sample.patient) for sample in nih.find(folder)]
+
+
+@pytest.mark.parametrize(
+    ("findings", "label"),
+    [
+        ("No Finding", NORMAL),
+        ("Pneumonia", PNEUMONIA),
+        ("Edema|Pneumonia|Effusion", PNEUMONIA),
+        ("Infiltration", None),
+        ("Consolidation|Pneumothorax", None),
+        ("No Finding|Hernia", None),
+        ("", None),
+    ],
+)
+def test_the_findings_tell_the_label_or_none(findings: str, label: int | None) -> None:
+    assert nih.label_of(findings) == label
+
+
+@pytest.mark.parametrize(
+    "archives", [["images"], ["images_001/images", "images_012/images"], ["images_003/images"]]
+)
+def test_images_are_found_as_nih_and_as_kaggle_unpack_them(
+    tmp_path: Path, archives: list[str]
+) -> None:
+    assert found(copies.nih(tmp_path, archives)) == EVERYTHING
+
+
+def test_images_with_other_findings_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nih.find(copies.nih(tmp_path))
+    told = capsys.readouterr().err
+    assert told == f"{tmp_path}: left out 2 of 7 images, which have other findings only\n"
+
+
+def test_the_official_test_split_is_kept_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies.nih(tmp_path)
+    names = ["00000002_000.png", "00000003_000.png", "00000004_000.png", "00099999_000.png"]
+    (tmp_path / nih.TEST_LIST).write_text("\r\n".join(names))
+    assert found(tmp_path) == [EVERYTHING[1], EVERYTHING[4]]
+    assert f"only the images of {nih.TEST_LIST}" in capsys.readouterr().err
+
+
+def test_images_whose_archive_is_not_there_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies.nih(tmp_path)
+    (tmp_path / "images" / "00000002_000.png").unlink()
+    assert found(tmp_path) == [EVERYTHING[0], *EVERYTHING[2:]]
+    assert "left out 1 of 5 images, whose files are not there" in capsys.readouterr().err
+
+
+def test_an_image_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    copies.nih(tmp_path)
+    copies.nih(tmp_path, ["images_001/images"])
+    table = tmp_path / "Data_Entry_2017.csv"
+    table.write_text(table.read_text() + table.read_text().splitlines()[1] + "\n")
+    assert found(tmp_path) == EVERYTHING
+    assert {sample.path.parent for sample in nih.find(tmp_path)} == {tmp_path / "images"}
+
+
+def test_the_corrected_table_is_preferred(tmp_path: Path) -> None:
+    copies.nih(tmp_path)
+    table = (tmp_path / "Data_Entry_2017.csv").read_text()
+    corrected = table.replace("Cardiomegaly|Effusion", "No Finding")
+    (tmp_path / "Data_Entry_2017_v2020.csv").write_text(corrected)
+    assert ("00000003_000.png", NORMAL, "3") in found(tmp_path)
+    (tmp_path / "Data_Entry_2017.csv").unlink()
+    assert len(found(tmp_path)) == 6
+
+
+def test_no_images_at_all_are_an_error(tmp_path: Path) -> None:
+    copies.nih(tmp_path)
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="holds no NORMAL image that its table names"):
+        nih.find(tmp_path)
+
+
+def test_a_missing_table_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no Data_Entry_2017_v2020.csv or Data_Entry_2017.csv in"):
+        nih.find(tmp_path)
+
+
+def test_a_missing_column_is_an_error_that_names_it(tmp_path: Path) -> None:
+    copies.nih(tmp_path)
+    table = tmp_path / "Data_Entry_2017.csv"
+    table.write_text(table.read_text().replace("Finding Labels", "Findings"))
+    with pytest.raises(DataError, match=r"Data_Entry_2017.csv has no column 'Finding Labels'"):
+        nih.find(tmp_path)
