@@ -52,13 +52,16 @@ class ServedModel(tf.Module):
         }
 
     def _novelty(self, pooled: tf.Tensor) -> tf.Tensor:
-        """The Mahalanobis distance, per channel, so that 1 is an ordinary training image's.
+        """The Mahalanobis distance of the features' roots, per channel.
+
+        1 is an ordinary training image's.
 
         Products are summed, not matrix-multiplied: many an engine multiplies matrices in a lower
         precision (TensorFloat-32, bfloat16), in which the small differences that novelty is made of
         drown.
         """
-        centred = pooled - self._mean
+        # As `novelty.roots` does.
+        centred = tf.sign(pooled) * tf.sqrt(tf.abs(pooled)) - self._mean
         along = tf.reduce_sum(centred[:, :, tf.newaxis] * self._components, axis=1)
         beside = centred - tf.reduce_sum(along[:, tf.newaxis, :] * self._components, axis=2)
         squared = tf.reduce_sum((along / self._deviations) ** 2, axis=-1) + tf.reduce_sum(

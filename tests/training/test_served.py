@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from model_store.store import ModelVersion
 from training import data, model
-from training.novelty import fit_density
+from training.novelty import fit_density, roots
 
 Parts = dict[str, data.Images]
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -90,15 +90,15 @@ def test_the_cam_is_grad_cam_of_the_logit(
     np.testing.assert_allclose(outputs["cam"], cam, atol=0.01 * np.abs(cam).max())
 
 
-def test_the_novelty_is_the_mahalanobis_distance_per_channel(
+def test_the_novelty_is_the_mahalanobis_distance_of_the_roots_per_channel(
     network: model.Network, parts: Parts, chests: npt.NDArray[np.uint8], outputs: Outputs
 ) -> None:
-    def pooled(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-        features = network.backbone(pixels.astype(np.float32)).numpy()
-        return features.mean((1, 2)).astype(np.float64)
+    def pooled(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        features: npt.NDArray[np.float32] = network.backbone(pixels.astype(np.float32)).numpy()
+        return features.mean((1, 2))
 
-    density = fit_density(pooled(parts[data.TRAIN].pixels).astype(np.float32))
-    centred = pooled(chests) - density.mean
+    density = fit_density(pooled(parts[data.TRAIN].pixels))
+    centred = roots(pooled(chests)).astype(np.float64) - density.mean
     along = centred @ density.components
     beside = centred - along @ density.components.T
     squared = (along**2 / density.variances).sum(1) + (beside**2).sum(1) / density.noise
