@@ -6,9 +6,7 @@ training state, and the best weights, which are complete once the log names thei
 
 import csv
 import json
-import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,12 +14,15 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-import numpy.typing as npt
 import typer
 
-from training import data, model
+from training import acquisition, data, model
+from training.batches import Batches, TrainingBatches
+from training.command import command
+from training.datasets import kermany
 
-MONITOR = "val_loss"
+# The area, not the loss: scaling the logits later makes good what shifts or stretches them all.
+MONITOR, MODE = "val_auc", "max"
 _PATIENCE = 4
 
 Rows = list[dict[str, str]]
@@ -45,6 +46,7 @@ class Config:
     epochs: int
     learning_rate: float
     weight_decay: float
+    label_smoothing: float
     precision: str
     seed: int
 
@@ -71,30 +73,6 @@ class Phase:
     learning_rate: float
 
 
-class Batches(keras.utils.PyDataset):
-    """Shuffled batches of uint8 images `[B, 224, 224, 1]` and labels `[B]`, anew each epoch."""
-
-    def __init__(self, images: data.Images, batch_size: int, seed: int | None = None) -> None:
-        super().__init__()
-        self._images = images
-        self._labels = images.labels
-        self._batch_size = batch_size
-        self._random = None if seed is None else np.random.default_rng(seed)
-        self._order = np.arange(len(images))
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        return (len(self._order) + self._batch_size - 1) // self._batch_size
-
-    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-        chosen = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        return self._images.pixels[chosen], self._labels[chosen]
-
-    def on_epoch_end(self) -> None:
-        if self._random is not None:
-            self._random.shuffle(self._order)
-
-
 class Recall(keras.callbacks.Callback):
     """Gives EarlyStopping and ReduceLROnPlateau back what a kill made them forget.
 
@@ -108,7 +86,7 @@ class Recall(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: object = None) -> None:
         for callback in self._callbacks if self._rows else ():
-            callback.best = min(_losses(self._rows))
+            callback.best = max(_monitored(self._rows))
             callback.wait = _epochs_since_best(self._rows)
 
 
@@ -120,15 +98,20 @@ def fit(config: Config, run: Path) -> Path:
         DataError, WeightsError: unusable images or weights.
     """
     _claim(run, config)
-    parts = data.split(data.find(Path(config.data) / "train"), config.seed)
+    parts = data.split(kermany.find(Path(config.data) / "train"), config.seed)
     train = data.load(parts[data.TRAIN], "training images")
     validation = data.load(parts[data.VALIDATION], "validation images")
     network = model.build(
         config.backbone, config.weights, config.dropout, config.seed, config.precision
     )
+    weights, validation_weights = acquisition.weights(train, validation)
+    batches = (
+        TrainingBatches(train, config.batch_size, weights, config.seed),
+        Batches(validation, config.batch_size, validation_weights),
+    )
     best = run
     for phase in phases(config):
-        best = _train(network, phase, config, (train, validation), run / phase.name)
+        best = _train(network, phase, config, batches, run / phase.name)
     return best
 
 
@@ -169,7 +152,7 @@ def _claim(run: Path, config: Config) -> None:
         typer.echo(f"resuming {run}")
         return
     run.mkdir(parents=True, exist_ok=True)
-    (run / "command.txt").write_text(shlex.join(["python", "-m", "training", *sys.argv[1:]]) + "\n")
+    (run / "command.txt").write_text(command() + "\n")
     # What makes the directory a run comes last, and whole.
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(config), indent=2) + "\n")
@@ -180,7 +163,7 @@ def _train(
     network: model.Network,
     phase: Phase,
     config: Config,
-    images: tuple[data.Images, data.Images],
+    batches: tuple[TrainingBatches, Batches],
     folder: Path,
 ) -> Path:
     classifier = network.classifier
@@ -189,18 +172,19 @@ def _train(
         network.freeze_pretrained(not phase.train_all_layers)
         classifier.compile(
             optimizer=keras.optimizers.AdamW(phase.learning_rate, weight_decay=config.weight_decay),
-            loss=keras.losses.BinaryCrossentropy(from_logits=True),
-            metrics=[keras.metrics.AUC(from_logits=True, name="auc")],
+            loss=keras.losses.BinaryCrossentropy(
+                from_logits=True, label_smoothing=config.label_smoothing
+            ),
+            weighted_metrics=[keras.metrics.AUC(2_000, from_logits=True, name="auc")],
         )
         trained = sum(int(np.prod(weight.shape)) for weight in classifier.trainable_weights)
         typer.echo(f"{phase.name}: {trained:,} weights are trained")
-        train, validation = images
+        train, validation = batches
         if not _ended(log(folder), phase):
             classifier.fit(
-                Batches(train, config.batch_size, config.seed),
-                validation_data=Batches(validation, config.batch_size),
+                train,
+                validation_data=validation,
                 epochs=phase.epochs,
-                class_weight=_class_weight(train.labels),
                 callbacks=_callbacks(folder),
                 verbose="auto",
             )
@@ -220,8 +204,10 @@ def _ended(rows: Rows, phase: Phase) -> bool:
 
 def _callbacks(folder: Path) -> list[keras.callbacks.Callback]:
     rows = _rewind(folder)
-    stopping = keras.callbacks.EarlyStopping(MONITOR, patience=_PATIENCE, verbose=1)
-    plateau = keras.callbacks.ReduceLROnPlateau(MONITOR, factor=0.3, patience=1, verbose=1)
+    stopping = keras.callbacks.EarlyStopping(MONITOR, mode=MODE, patience=_PATIENCE, verbose=1)
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        MONITOR, mode=MODE, factor=0.3, patience=1, verbose=1
+    )
     # The order is what makes a kill harmless: weights, then the log that names them, then the
     # backup that moves the training on.
     return [
@@ -230,9 +216,10 @@ def _callbacks(folder: Path) -> list[keras.callbacks.Callback]:
         keras.callbacks.ModelCheckpoint(
             str(folder / "epoch-{epoch:03d}.weights.h5"),
             MONITOR,
+            mode=MODE,
             save_best_only=True,
             save_weights_only=True,
-            initial_value_threshold=min(_losses(rows), default=None),
+            initial_value_threshold=max(_monitored(rows), default=None),
         ),
         keras.callbacks.CSVLogger(str(folder / "log.csv"), append=True),
         keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True),
@@ -279,21 +266,15 @@ def _mend(backup: Path) -> int:
     return 0
 
 
-def _losses(rows: Rows) -> list[float]:
+def _monitored(rows: Rows) -> list[float]:
     return [float(row[MONITOR]) for row in rows]
 
 
 def _epochs_since_best(rows: Rows) -> int:
-    return len(rows) - 1 - int(np.argmin(_losses(rows)))
+    return len(rows) - 1 - int(np.argmax(_monitored(rows)))
 
 
 def _best(folder: Path) -> Path:
-    """The weights of the epoch with the lowest validation loss."""
-    row = min(log(folder), key=lambda row: float(row[MONITOR]))
+    """The weights of the epoch with the largest area on the validation images."""
+    row = max(log(folder), key=lambda row: float(row[MONITOR]))
     return folder / f"epoch-{int(row['epoch']) + 1:03d}.weights.h5"
-
-
-def _class_weight(labels: npt.NDArray[np.float32]) -> dict[int, float]:
-    """Weights under which both labels count alike, against the set's 1 : 2.9 imbalance."""
-    positive = float(labels.mean())
-    return {0: 0.5 / (1 - positive), 1: 0.5 / positive}

@@ -1,6 +1,6 @@
 """The network: a `keras.applications` backbone under global average pooling, dropout and dense."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +13,8 @@ from app.imaging.decode import MODEL_SIDE
 from training import augmentation
 
 NO_WEIGHTS = "none"
+
+Preprocess = Callable[[keras.KerasTensor], keras.KerasTensor]
 
 # Keras' 0.99 has not converged after one pass over a set of this size, and a layer that starts
 # from its initialiser would be evaluated with statistics that are half its initial ones.
@@ -68,53 +70,63 @@ def build(
         WeightsError: no such backbone, or weights that are not there or do not fit it.
     """
     keras.utils.set_random_seed(seed)
-    module = _module(backbone)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return _build(module, backbone, weights, dropout, seed)
+        return assemble(*pretrained(backbone, weights), dropout, seed, augmentation.layers(seed))
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def _build(module: ModuleType, backbone: str, weights: str, dropout: float, seed: int) -> Network:
+def pretrained(
+    backbone: str, weights: str, side: int = MODEL_SIDE
+) -> tuple[keras.Model, Preprocess, list[keras.layers.Layer]]:
+    """A backbone with its weights, as `assemble` takes it; `weights` as for `build`.
+
+    Raises:
+        WeightsError: as `build` does.
+    """
+    module = _module(backbone)
     local = Path(weights) if weights.endswith(".npz") else None
     try:
         trunk = getattr(module, backbone)(
             include_top=False,
             weights=None if local or weights == NO_WEIGHTS else weights,
-            input_shape=(MODEL_SIDE, MODEL_SIDE, 3),
+            input_shape=(side, side, 3),
         )
     # Keras answers a failed download with a bare Exception, the other faults with several types.
     except Exception as error:
         raise WeightsError(f"{backbone} with weights {weights!r}: {error}") from error
     if local:
-        pretrained = _load_npz(trunk, local)
+        loaded = _load_npz(trunk, local)
     else:
-        pretrained = [] if weights == NO_WEIGHTS else [la for la in trunk.layers if la.weights]
-    return assemble(trunk, module.preprocess_input, pretrained, dropout, seed)
+        loaded = [] if weights == NO_WEIGHTS else [la for la in trunk.layers if la.weights]
+    return trunk, module.preprocess_input, loaded
 
 
 def assemble(
     trunk: keras.Model,
-    preprocess_input: Callable[[keras.KerasTensor], keras.KerasTensor],
+    preprocess_input: Preprocess,
     pretrained: list[keras.layers.Layer],
     dropout: float,
     seed: int,
+    augment: Sequence[keras.layers.Layer],
 ) -> Network:
     """Put grayscale input, augmentation, pooling, dropout and dense around a backbone.
 
     Args:
-        trunk: RGB `[N, 224, 224, 3]`, normalised, to `[N, h, w, channels]`.
+        trunk: RGB `[N, side, side, 3]`, normalised, to `[N, h, w, channels]`.
         preprocess_input: RGB 0..255 to what the trunk takes.
         pretrained: the trunk's layers that came with weights.
         dropout: the share of pooled features dropped in training.
-        seed: of the augmentation and the dropout.
+        seed: of the dropout.
+        augment: layers of the classifier alone, on grayscale `[N, side, side, 1]`.
     """
+    side = trunk.input_shape[1]
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORMALISATION_MOMENTUM
-    gray = keras.Input((MODEL_SIDE, MODEL_SIDE, 1), name="gray")
+    gray = keras.Input((side, side, 1), name="gray")
     rgb = keras.layers.Concatenate(name="gray_to_rgb", dtype="float32")([gray, gray, gray])
     backbone = keras.Model(gray, trunk(preprocess_input(rgb)), name="backbone")
 
@@ -125,9 +137,9 @@ def assemble(
     logit = keras.layers.Reshape((), dtype="float32", name="logit")(dense)
     head = keras.Model(features, logit, name="head")
 
-    image = keras.Input((MODEL_SIDE, MODEL_SIDE, 1), name="image")
+    image = keras.Input((side, side, 1), name="image")
     augmented = image
-    for layer in augmentation.layers(seed):
+    for layer in augment:
         augmented = layer(augmented)
     classifier = keras.Model(image, head(backbone(augmented)), name="classifier")
     return Network(backbone, head, classifier, pretrained)

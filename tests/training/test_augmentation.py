@@ -1,3 +1,5 @@
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
@@ -25,6 +27,21 @@ def test_shape_type_and_range_are_kept() -> None:
     assert images.dtype == np.float32
     assert images.min() >= 0
     assert images.max() <= 255
+
+
+def changed(layer: keras.layers.Layer, images: Any) -> np.ndarray:
+    """What a layer makes of images in training."""
+    return keras.ops.convert_to_numpy(layer(np.asarray(images, np.float32), training=True))
+
+
+def pairs(*levels: float) -> np.ndarray:
+    """500 images of those pixels."""
+    return np.tile(np.array(levels)[:, np.newaxis, np.newaxis], (500, 1, 1, 1))
+
+
+def ramps() -> np.ndarray:
+    ramp = np.linspace(0, 255, 64 * 64).reshape(1, 64, 64, 1)
+    return np.repeat(ramp, DRAWS, axis=0)
 
 
 def test_every_image_is_augmented_by_itself() -> None:
@@ -75,28 +92,79 @@ def test_pixels_stay_float32_under_mixed_precision() -> None:
         keras.config.set_dtype_policy("float32")
 
 
-def test_gamma_keeps_black_white_and_the_order_of_intensities() -> None:
-    ramp = np.linspace(0, 255, 224 * 224, dtype=np.float32).reshape(1, 224, 224, 1)
-    images = augmentation.RandomGamma(0.5, seed=0)(np.repeat(ramp, DRAWS, 0), training=True)
-    flat = keras.ops.convert_to_numpy(images).reshape(DRAWS, -1)
-    np.testing.assert_allclose(flat[:, -1], 255, rtol=1e-5)
-    # Black is held at 1e-4 before the power, whose least exponent is exp(-0.5).
-    assert flat[:, 0].max() < 1.0
+def test_exposure_takes_black_and_white_into_their_spans_and_keeps_the_order() -> None:
+    layer = augmentation.RandomExposure(0.5, (-40, 70), (170, 280), seed=0)
+    flat = changed(layer, ramps()).reshape(DRAWS, -1)
+    # What leaves 0..255 is clipped; black is held at 1e-4 before the power, which leaves 0.4 %.
+    black, white = flat[:, 0], flat[:, -1]
+    assert (black.min(), white.max()) == (0, 255)
+    assert black.max() <= 70 + 0.004 * 320
+    assert white.min() >= 170
     assert (np.diff(flat, axis=1) >= -1e-3).all()
 
 
-def test_gamma_is_drawn_log_uniformly_within_its_factor() -> None:
-    gray = np.full((500, 1, 1, 1), 127.5, np.float32)
-    images = augmentation.RandomGamma(0.5, seed=0)(gray, training=True)
-    gamma = np.log(keras.ops.convert_to_numpy(images).ravel() / 255) / np.log(0.5)
-    assert np.abs(np.log(gamma)).max() <= 0.5 + 1e-5
-    assert np.abs(np.log(gamma)).max() > 0.45
+def test_exposure_draws_black_and_white_uniformly_each_by_itself() -> None:
+    layer = augmentation.RandomExposure(0.0, (10, 30), (200, 240), seed=0)
+    black, middle, white = changed(layer, pairs(0, 127.5, 255)).reshape(500, 3).T
+    np.testing.assert_allclose(middle, (black + white) / 2, atol=0.05)
+    for found, (low, high) in ((black, (10, 30)), (white, (200, 240))):
+        span = high - low
+        assert low <= found.min() < low + 0.05 * span
+        assert high - 0.05 * span < found.max() <= high + 0.05
+        assert found.mean() == pytest.approx((low + high) / 2, abs=0.05 * span)
+    assert abs(np.corrcoef(black, white)[0, 1]) < 0.15
+
+
+def test_exposure_clips_what_leaves_the_range() -> None:
+    layer = augmentation.RandomExposure(0.0, (-40, -40), (280, 280), seed=0)
+    # -40 + 320 * 51 / 255, 127.5 / 255 and 204 / 255.
+    found = changed(layer, pairs(0, 51, 127.5, 204, 255))[0].ravel()
+    np.testing.assert_allclose(found, (0, 24, 120, 216, 255), atol=1e-3)
+
+
+def test_exposure_draws_gamma_log_uniformly_within_its_bound() -> None:
+    layer = augmentation.RandomExposure(0.5, (0, 0), (255, 255), seed=0)
+    gamma = np.log(changed(layer, pairs(127.5)).ravel() / 255) / np.log(0.5)
+    assert 0.45 < np.abs(np.log(gamma)).max() <= 0.5 + 1e-5
     assert abs(np.log(gamma).mean()) < 0.05
 
 
-def test_gamma_survives_its_config() -> None:
-    layer = augmentation.RandomGamma(0.3, seed=7, name="gamma")
-    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
-    assert isinstance(copy, augmentation.RandomGamma)
-    assert (copy.factor, copy.seed, copy.name) == (0.3, 7, "gamma")
-    np.testing.assert_array_equal(layer(chests(2), training=True), copy(chests(2), training=True))
+def test_noise_has_a_deviation_of_its_own_in_each_image_up_to_the_bound() -> None:
+    noise = changed(augmentation.RandomNoise(8.0, seed=0), np.full((200, 32, 32, 1), 128)) - 128
+    deviations = noise.std((1, 2, 3))
+    # The deviation of 1024 draws is off by 2 % as a rule.
+    assert 7.5 < deviations.max() < 8 * 1.1
+    assert deviations.min() < 0.5
+    assert deviations.mean() == pytest.approx(4, abs=0.5)
+    assert abs(noise.mean()) < 0.05
+    neighbours = noise[:, :, 1:].ravel(), noise[:, :, :-1].ravel()
+    assert abs(np.corrcoef(*neighbours)[0, 1]) < 0.02
+
+
+def test_noise_stays_within_the_range() -> None:
+    noisy = changed(augmentation.RandomNoise(8.0, seed=0), ramps())
+    assert (noisy.min(), noisy.max()) == (0, 255)
+
+
+@pytest.fixture(
+    params=[
+        (augmentation.RandomExposure, {"gamma": 0.3, "black": (-10, 20), "white": (200, 260)}),
+        (augmentation.RandomNoise, {"most": 5.0}),
+    ],
+    ids=["exposure", "noise"],
+)
+def own(request: pytest.FixtureRequest) -> keras.layers.Layer:
+    """A layer of ours."""
+    kind, options = request.param
+    return kind(**options, seed=7, name="own")
+
+
+def test_a_layer_of_ours_changes_nothing_outside_training(own: keras.layers.Layer) -> None:
+    np.testing.assert_array_equal(own(chests(2)), chests(2))
+
+
+def test_a_layer_of_ours_survives_its_config(own: keras.layers.Layer) -> None:
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(own))
+    assert type(copy) is type(own)
+    assert copy.get_config() == own.get_config()
+    np.testing.assert_array_equal(changed(own, chests(2)), changed(copy, chests(2)))

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training import data, fit, model
+from training import acquisition, augmentation, batches, command, data, fit, model
+from training.batches import Batches, TrainingBatches
+from training.datasets import kermany
 from training.fit import Config, RunError
 
-# The second phase's loss never improves after its first epoch: the rate falls to 30 % after each
+# The second phase's area never grows after its first epoch: the rate falls to 30 % after each
 # further one, and the fourth of them is the last.
 LAST = 5
 UNDISTURBED = [(epoch, tiny.STILL * 0.3 ** max(0, epoch - 1)) for epoch in range(LAST)]
@@ -50,12 +52,6 @@ def finished(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(model, "build", tiny.build)
         fit.fit(tiny.config(chests), run)
     return run
-
-
-@pytest.fixture
-def images() -> data.Images:
-    samples = [data.Sample(Path(f"{index}.png"), int(index < 3)) for index in range(10)]
-    return data.Images(samples, np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1))
 
 
 def epochs(run: Path) -> list[tuple[int, float]]:
@@ -128,8 +124,8 @@ def test_a_run_keeps_its_configuration_command_log_and_best_weights(finished: Pa
     assert_as_undisturbed(finished)
 
 
-def test_the_best_weights_are_those_of_the_least_validation_loss(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("epoch,val_loss\n0,0.5\n1,0.3\n2,0.4\n")
+def test_the_best_weights_are_those_of_the_largest_area_on_validation(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("epoch,val_auc\n0,0.5\n1,0.7\n2,0.6\n")
     assert fit._best(tmp_path) == tmp_path / "epoch-002.weights.h5"
 
 
@@ -194,35 +190,76 @@ def test_the_weights_of_an_unfinished_run_are_not_given_out(chests: Path, run: P
         fit.best_weights(tiny.config(chests), run)
 
 
-def test_both_labels_weigh_alike() -> None:
-    weights = fit._class_weight(np.array([0, 1, 1, 1], np.float32))
-    assert weights == {0: pytest.approx(2.0), 1: pytest.approx(2 / 3)}
-    assert weights[0] * 1 == pytest.approx(weights[1] * 3)
+@pytest.fixture
+def parts(chests: Path) -> tuple[data.Images, data.Images]:
+    """The training and the validation images of the fits."""
+    found = data.split(kermany.find(chests / "train"), 0)
+    return data.load(found[data.TRAIN], ""), data.load(found[data.VALIDATION], "")
 
 
-def test_batches_hold_every_image_once_in_another_order_each_epoch(images: data.Images) -> None:
-    batches = fit.Batches(images, 4, seed=0)
-    orders = []
-    for _ in range(2):
-        pixels, labels = zip(*(batches[index] for index in range(len(batches))), strict=True)
-        assert [len(batch) for batch in pixels] == [4, 4, 2]
-        order = np.concatenate(pixels).ravel()
-        np.testing.assert_array_equal(np.concatenate(labels), order < 3)
-        orders.append(order.tolist())
-        batches.on_epoch_end()
-    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
-    assert orders[0] != orders[1]
+def test_both_phases_weigh_the_images_by_their_acquisition(
+    parts: tuple[data.Images, data.Images],
+    chests: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[tuple[Batches, Batches]] = []
+    fitted = keras.Model.fit
+
+    def record(classifier: keras.Model, train: Batches, **options: Any) -> None:
+        given.append((train, options["validation_data"]))
+        fitted(classifier, train, **options)
+
+    # The tiny fits' images are too few to tell anything of their acquisition.
+    weights = tuple(np.linspace(0.5, 1.5, len(images), dtype=np.float32) for images in parts)
+    asked: list[list[data.Sample]] = []
+
+    def weigh(*images: data.Images) -> tuple[Any, ...]:
+        asked.extend(part.samples for part in images)
+        return weights
+
+    monkeypatch.setattr(acquisition, "weights", weigh)
+    monkeypatch.setattr(keras.Model, "fit", record)
+    fit.fit(tiny.config(chests, epochs=1), tmp_path)
+    assert asked == [images.samples for images in parts]
+    assert len(given) == 2
+    for train, validation in given:
+        assert isinstance(train, TrainingBatches)
+        assert not isinstance(validation, TrainingBatches)
+        found = np.concatenate([train[index][2] for index in range(len(train))])
+        np.testing.assert_array_equal(np.sort(found), weights[0])
+        np.testing.assert_array_equal(validation[0][0], parts[1].pixels)
+        np.testing.assert_array_equal(validation[0][2], weights[1])
 
 
-def test_batches_without_a_seed_keep_the_order(images: data.Images) -> None:
-    batches = fit.Batches(images, 4)
-    batches.on_epoch_end()
-    assert np.concatenate([batches[i][0] for i in range(3)]).ravel().tolist() == list(range(10))
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_losses_are_of_weighted_images_and_smoothed_labels(
+    smoothing: float,
+    parts: tuple[data.Images, data.Images],
+    chests: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Of a mean other than 1: so no loss is the same without its weights.
+    weights = tuple(2 - images.labels for images in parts)
+    monkeypatch.setattr(acquisition, "weights", lambda *_: weights)
+    fit.fit(tiny.config(chests, epochs=1, label_smoothing=smoothing), tmp_path)
+    (row,) = fit.log(tmp_path / PHASE)
+    # No rate of this fit moves a weight: the network is the one that it began with.
+    classifier = tiny.build().classifier
+    for name, images, counts, off in zip(
+        ("loss", "val_loss"), parts, weights, (0.02, 1e-4), strict=True
+    ):
+        logits = classifier.predict(images.pixels, verbose=0)
+        labels = images.labels * (1 - smoothing) + smoothing / 2
+        expected = np.mean(counts * (np.logaddexp(0, logits) - labels * logits))
+        # Recompression changes the training images a little.
+        assert float(row[name]) == pytest.approx(expected, rel=off), name
 
 
 def test_fit_imports_no_tensorflow_of_its_own() -> None:
     """So that it runs on any backend of Keras."""
-    for module in (fit, model, data, sys.modules["training.augmentation"]):
+    for module in (fit, model, data, acquisition, augmentation, batches, command):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -319,11 +356,11 @@ def test_a_resumed_fit_goes_on_from_the_weights_and_the_optimizer_of_the_backup(
 
 
 def test_recall_gives_the_callbacks_their_state_back() -> None:
-    stopping = keras.callbacks.EarlyStopping("val_loss", patience=4)
-    plateau = keras.callbacks.ReduceLROnPlateau("val_loss", patience=1)
-    rows = [{"epoch": str(i), "val_loss": loss} for i, loss in enumerate(("0.5", "0.3", "0.4"))]
+    stopping = keras.callbacks.EarlyStopping(fit.MONITOR, mode=fit.MODE, patience=4)
+    plateau = keras.callbacks.ReduceLROnPlateau(fit.MONITOR, mode=fit.MODE, patience=1)
+    rows = [{"epoch": str(i), fit.MONITOR: area} for i, area in enumerate(("0.5", "0.7", "0.6"))]
     fit.Recall(rows, (stopping, plateau)).on_train_begin()
-    assert (stopping.best, stopping.wait) == (plateau.best, plateau.wait) == (0.3, 1)
+    assert (stopping.best, stopping.wait) == (plateau.best, plateau.wait) == (0.7, 1)
 
 
 def test_a_process_killed_in_the_middle_of_an_epoch_resumes_there(chests: Path, run: Path) -> None:

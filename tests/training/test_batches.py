@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from training import data
+from training.batches import Batch, Batches, TrainingBatches
+
+WEIGHTS = np.linspace(0, 0.9, 10, dtype=np.float32)
+
+
+def images_of(pixels: npt.NDArray[np.uint8]) -> data.Images:
+    """Of which the first three show pneumonia."""
+    samples = [data.Sample(Path(f"{i}.png"), int(i < 3), str(i)) for i in range(len(pixels))]
+    return data.Images(samples, pixels)
+
+
+@pytest.fixture
+def grays() -> data.Images:
+    """Ten images, each of one gray: 20 times its place."""
+    places = np.arange(10, dtype=np.uint8)
+    return images_of(np.tile(20 * places[:, None, None, None], (1, 16, 16, 1)))
+
+
+@pytest.fixture
+def noise() -> data.Images:
+    """The same noise 300 times: no JPEG keeps its pixels."""
+    image = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 1), np.uint8)
+    return images_of(np.repeat(image, 300, axis=0))
+
+
+def epoch(batches: Batches) -> Batch:
+    """All that an epoch gives, joined."""
+    pixels, labels, weights = zip(*(batches[i] for i in range(len(batches))), strict=True)
+    batches.on_epoch_end()
+    assert all(part.shape == (len(weight), 1) for part, weight in zip(labels, weights, strict=True))
+    return np.concatenate(pixels), np.concatenate(labels).ravel(), np.concatenate(weights)
+
+
+def of_noise(noise: data.Images, seed: int) -> TrainingBatches:
+    return TrainingBatches(noise, 32, np.ones(len(noise), np.float32), seed)
+
+
+def test_plain_batches_keep_the_order_and_the_pixels_every_epoch(grays: data.Images) -> None:
+    batches = Batches(grays, 4, WEIGHTS)
+    for _ in range(2):
+        pixels, labels, weights = epoch(batches)
+        np.testing.assert_array_equal(pixels, grays.pixels)
+        np.testing.assert_array_equal(labels, grays.labels)
+        np.testing.assert_array_equal(weights, WEIGHTS)
+
+
+@pytest.mark.parametrize(("size", "sizes"), [(4, [4, 4, 2]), (5, [5, 5]), (16, [10])])
+def test_the_last_batch_holds_what_is_left(size: int, sizes: list[int], grays: data.Images) -> None:
+    batches = Batches(grays, size, WEIGHTS)
+    assert [len(batches[i][0]) for i in range(len(batches))] == sizes
+
+
+def test_labels_and_weights_go_with_their_images_in_another_order_each_epoch(
+    grays: data.Images,
+) -> None:
+    batches = TrainingBatches(grays, 4, WEIGHTS, seed=0)
+    orders = []
+    for _ in range(2):
+        pixels, labels, weights = epoch(batches)
+        order = np.rint(weights * 10).astype(int)
+        # JPEG of quality 20 counts the mean of a block in steps of 5.
+        means = pixels.mean((1, 2, 3))
+        np.testing.assert_allclose(means, 20 * order, atol=3)
+        np.testing.assert_array_equal(labels, order < 3)
+        orders.append(order.tolist())
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
+    assert list(range(10)) != orders[0] != orders[1]
+
+
+def test_seven_of_ten_images_are_compressed_and_keep_their_shape(noise: data.Images) -> None:
+    pixels, _, _ = epoch(of_noise(noise, 0))
+    assert pixels.shape == noise.pixels.shape
+    assert pixels.dtype == np.uint8
+    changed = (pixels != noise.pixels).any((1, 2, 3))
+    assert changed.mean() == pytest.approx(0.7, abs=0.08)
+
+
+def test_a_compressed_image_is_a_jpeg_of_quality_20_to_95(noise: data.Images) -> None:
+    pixels, _, _ = epoch(of_noise(noise, 0))
+    possible = {noise.pixels[0].tobytes()}
+    for quality in range(20, 96):
+        _, stored = cv2.imencode(".jpg", noise.pixels[0], (cv2.IMWRITE_JPEG_QUALITY, quality))
+        possible.add(np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE)).tobytes())
+    found = {image.tobytes() for image in pixels}
+    assert found <= possible
+    assert len(found) > 30
+
+
+def test_images_are_compressed_afresh_each_epoch(noise: data.Images) -> None:
+    batches = of_noise(noise, 0)
+    assert not np.array_equal(epoch(batches)[0], epoch(batches)[0])
+
+
+def test_the_images_themselves_are_left_as_they_are(noise: data.Images) -> None:
+    before = noise.pixels.copy()
+    epoch(of_noise(noise, 0))
+    np.testing.assert_array_equal(noise.pixels, before)
+
+
+def test_order_and_compression_follow_from_the_seed(grays: data.Images, noise: data.Images) -> None:
+    orders = [epoch(TrainingBatches(grays, 4, WEIGHTS, seed))[2].tolist() for seed in (1, 1, 2)]
+    assert orders[0] == orders[1] != orders[2]
+    first, again, other = (epoch(of_noise(noise, seed))[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
