@@ -12,9 +12,11 @@ import pytest
 from app.imaging.decode import to_model_input
 from model_store.store import ModelVersion, resolve
 from tests import synthetic
-from training import data, export, model
+from training import data, export, model, negatives
 
 ORIGIN = export.Origin(backbone="Tiny", command="pytest", seed=0)
+# To draw all of `negatives.COUNT` images of each kind takes most of a measurement's time.
+FEW = 2
 
 
 def drawn(count: int, first_seed: int) -> data.Images:
@@ -22,7 +24,7 @@ def drawn(count: int, first_seed: int) -> data.Images:
     samples, pixels = [], []
     for seed in range(first_seed, first_seed + count):
         label = seed % 2
-        samples.append(data.Sample(Path(f"person{seed}_virus_1.jpeg"), label))
+        samples.append(data.Sample(Path(f"{seed}.jpeg"), label, f"person{seed}"))
         chest = synthetic.chest(seed, pneumonia=bool(label), size=(224, 224))
         pixels.append(to_model_input(chest))
     return data.Images(samples, np.stack(pixels))
@@ -46,7 +48,7 @@ def network(parts: dict[str, data.Images]) -> model.Network:
     hidden = keras.layers.Conv2D(8, 8, strides=8, activation="relu")(rgb)
     features = keras.layers.Conv2D(16, 4, strides=4, activation="relu")(hidden)
     trunk = keras.Model(rgb, features)
-    tiny = model.assemble(trunk, lambda pixels: pixels / 127.5 - 1, [], 0.0, 0)
+    tiny = model.assemble(trunk, lambda pixels: pixels / 127.5 - 1, [], 0.0, 0, [])
     plain = keras.Sequential([tiny.backbone, tiny.head])
     plain.compile(keras.optimizers.Adam(3e-3), keras.losses.BinaryCrossentropy(from_logits=True))
     train = parts[data.TRAIN]
@@ -60,7 +62,9 @@ def model_root(
 ) -> Path:
     """A model store that holds `pneumonia/1`, written by the project's own export."""
     root = tmp_path_factory.mktemp("model_store")
-    export.add_version(network, parts, ORIGIN, root / "pneumonia")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(negatives, "COUNT", FEW)
+        export.add_version(network, parts, ORIGIN, root / "pneumonia")
     return root
 
 
@@ -68,6 +72,12 @@ def model_root(
 def tiny_model(model_root: Path) -> ModelVersion:
     """The version in `model_root`."""
     return resolve(model_root)
+
+
+@pytest.fixture
+def few_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that measures novelty by the way."""
+    monkeypatch.setattr(negatives, "COUNT", FEW)
 
 
 def _directory(variable: str) -> Path:

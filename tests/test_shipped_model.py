@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy.stats import binom
 
 from app.imaging.decode import decode, to_model_input
 from app.inference import engine
 from app.inference.engine import Answers
 from model_store.store import ModelVersion, resolve
-from tests import synthetic
-from training import data
+from tests import pages, synthetic
+from training import data, negatives
+from training.datasets import kermany
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -69,7 +71,7 @@ def test_engines_agree_on_drawn_chests(
 def test_engines_agree_on_originals(
     shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
 ) -> None:
-    images = data.load(data.find(originals), "originals")
+    images = data.load(kermany.find(originals), "originals")
 
     _assert_agreement(shipped, engines, images.pixels)
 
@@ -77,7 +79,7 @@ def test_engines_agree_on_originals(
 def test_engines_agree_on_held_out_patients(
     shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], chest_xray_dir: Path
 ) -> None:
-    parts = data.split(data.find(chest_xray_dir / "train"), shipped.manifest.provenance.seed)
+    parts = data.split(kermany.find(chest_xray_dir / "train"), shipped.manifest.provenance.seed)
     images = data.load(parts[data.CALIBRATION][::8], "calibration images")
 
     _assert_agreement(shipped, engines, images.pixels)
@@ -87,7 +89,7 @@ def test_real_images_are_told_apart_and_not_warned_of(
     shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
 ) -> None:
     """The originals were trained on: this finds a broken path from file to answer, no quality."""
-    samples = data.find(originals)
+    samples = kermany.find(originals)
     pixels = [to_model_input(decode(sample.path.read_bytes()).pixels) for sample in samples]
     answers = _answers(engines[1], np.stack(pixels))
     calibration = shipped.manifest.calibration
@@ -96,6 +98,34 @@ def test_real_images_are_told_apart_and_not_warned_of(
     labels = np.array([sample.label for sample in samples])
     assert (called == labels).mean() >= 0.9
     assert (answers.novelty <= calibration.novelty_limit).mean() >= 0.9
+
+
+def test_held_out_patients_are_seldom_warned_of(
+    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], chest_xray_dir: Path
+) -> None:
+    parts = data.split(kermany.find(chest_xray_dir / "train"), shipped.manifest.provenance.seed)
+    images = data.load(parts[data.VALIDATION][::4], "validation images")
+    novelty = _answers(engines[1], images.pixels).novelty
+
+    warned = (novelty > shipped.manifest.calibration.novelty_limit).sum()
+    # A model that warns of 2 % exceeds it in less than one of a hundred samples of this size.
+    assert warned <= binom.ppf(0.99, len(images), 0.02)
+
+
+def test_what_is_no_chest_xray_is_warned_of(
+    shipped: ModelVersion,
+    engines: tuple[engine.Engine, engine.Engine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(negatives, "COUNT", 10)
+    limit = shipped.manifest.calibration.novelty_limit
+    warned = {
+        kind: (_answers(engines[1], images).novelty > limit).mean()
+        for kind, images in negatives.unrelated(0).items()
+    }
+
+    assert len(warned) == 9
+    assert {kind: share for kind, share in warned.items() if share < 0.9} == {}
 
 
 def test_a_version_is_at_most_50_megabytes(shipped: ModelVersion) -> None:
@@ -111,3 +141,10 @@ def test_a_version_brings_its_model_card(shipped: ModelVersion) -> None:
     assert figures
     assert all((shipped.path / figure).is_file() for figure in figures)
     assert shipped.manifest.provenance.command in card
+
+
+def test_the_model_card_opens_without_a_network(shipped: ModelVersion) -> None:
+    pictures, fetched = pages.read((shipped.path / "MODEL_CARD.html").read_text())
+
+    assert pictures
+    assert fetched == []

@@ -1,4 +1,4 @@
-"""What the model's raw answers mean, fitted on the calibration patients."""
+"""What the model's raw answers mean, fitted on the calibration patients, and how far it is off."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,11 @@ from sklearn.metrics import roc_curve
 from model_store.manifest import Conformal, OperatingPoint, Scaling
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 COVERAGE = 0.95
 MIN_SPECIFICITY = 0.90
 NOVELTY_QUANTILE = 0.99
+BINS = 10
 _LOG_TEMPERATURES = np.log(0.05), np.log(20)
 _BIASES = -20, 20
 
@@ -84,7 +86,33 @@ def novelty_limit(novelties: Sequence[float] | Floats) -> float:
     return float(np.quantile(novelties, NOVELTY_QUANTILE))
 
 
+def bins(probabilities: Floats) -> Integers:
+    """The one of ten bins of equal width, [0, 0.1) to [0.9, 1], that holds each probability."""
+    return np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+
+
+def expected_error(probabilities: Floats, labels: Floats | Integers, weights: Floats) -> Floats:
+    """The expected calibration error (ECE) for each row of `weights`: `[R]`.
+
+    Over ten bins of equal width, the mean distance, weighted by the images of a bin, between its
+    mean P(PNEUMONIA) and its share of PNEUMONIA. So Naeini 2015 (PMC4410090) defines it for two
+    labels; Guo 2017 (arXiv:1706.04599) bins the probability of the predicted label instead, and
+    compares it with the accuracy.
+
+    Args:
+        probabilities: `[N]`.
+        labels: `[N]` of 0 and 1.
+        weights: `[R, N]`, how often each image counts.
+    """
+    gaps = np.eye(BINS)[bins(probabilities)] * (probabilities - labels)[:, np.newaxis]
+    errors: Floats = np.abs(weights @ gaps).sum(axis=1) / weights.sum(axis=1)
+    return errors
+
+
 def _quantile(scores: Floats) -> float:
-    """The ceil((n + 1) * coverage)-th smallest score, or 1 where there are too few."""
+    """The ceil((n + 1) * coverage)-th smallest score, or 1 where there are too few.
+
+    It is laid halfway to the next score, if any, so that rounding in an engine excludes no image.
+    """
     rank = int(np.ceil((len(scores) + 1) * COVERAGE))
-    return 1.0 if rank > len(scores) else float(np.sort(scores)[rank - 1])
+    return 1.0 if rank > len(scores) else float(np.sort(scores)[rank - 1 : rank + 1].mean())

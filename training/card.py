@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from model_store.manifest import Manifest
-from training import data, figures
-from training.evaluate import FIGURES_FOLDER, TITLES
+from training import data, report
+from training.page import html_page
 
 FILE_NAME = "MODEL_CARD.md"
+PAGE_NAME = "MODEL_CARD.html"
 
 _CARD = """\
 # {name} {version}
@@ -36,28 +37,18 @@ Split by patient, so that no patient is in two parts.
 | calibration | {images[calibration]:,} | the scaling, the threshold, the prediction sets, the \
 novelty limit |
 
-## How good it is
+All that follows was measured on patients held out of training, through the service's own decoding
+and engine ({engine}), with 95 % intervals of a bootstrap over patients. Each part decided
+something, as the table above says, so each column flatters the model a little: validation most of
+all in the area under the curve, calibration in what depends on the scaling, the threshold and the
+prediction sets. Both come from where the training images come from: **on other images, expect
+less.** The figures, and all but the first table, are of the validation patients.
 
-On patients held out of training, through the service's own decoding and engine ({engine}), with
-95 % intervals of a bootstrap over patients:
-
-| | validation | calibration |
-| --- | --- | --- |
-{rows}
-
-Each part decided something, as the table above says, so each column flatters the model a little:
-validation most of all in the area under the curve, calibration in what depends on the threshold.
-Both come from where the training images come from: **on other images, expect less.** The curves
-are of the validation patients.
-
-![ROC curve]({folder}/{roc})
-![Precision-recall curve]({folder}/{precision_recall})
-![Confusion matrix]({folder}/{confusion_matrix})
-![Reliability diagram]({folder}/{reliability})
+{sections}
 
 ## What its numbers mean
 
-- `probability` is sigmoid(logit / {temperature:.3f} + {bias:.3f}), Platt's scaling, fitted on \
+- `probability` is sigmoid(logit / {temperature:.3f} {bias:+.3f}), Platt's scaling, fitted on \
 {calibration_images:,} images of {patients:,} calibration patients.
 - `label` is PNEUMONIA where the probability is at least {threshold}: {chosen_for}. On the \
 calibration patients that gave a sensitivity of {sensitivity:.3f} and a specificity of \
@@ -78,21 +69,17 @@ Seed {seed}, with {versions}:
 def write(
     path: Path, manifest: Manifest, metrics: Mapping[str, Mapping[str, Any]], about: str
 ) -> None:
-    """Write `path/MODEL_CARD.md`.
+    """Write `path/MODEL_CARD.md`, and the same as one HTML file.
 
     Args:
         path: the version, which has its figures already.
         manifest: the version's.
-        metrics: by part (validation, calibration), what `evaluate.measure` returned, and the
-            engine's name.
+        metrics: of the validation part what `evaluate.examine` returned, of the calibration part
+            what `evaluate.ask` did.
         about: Markdown on what the model is for, and whose images it learnt from.
     """
-    columns = [metrics[part] for part in (data.VALIDATION, data.CALIBRATION)]
-    rows = [
-        f"| {title} | {' | '.join(figures.with_interval(column, key) for column in columns)} |"
-        for key, title in TITLES.items()
-    ]
-    counts = [f"{column['n']:,} images of {column['patients']:,} patients" for column in columns]
+    parts = data.VALIDATION, data.CALIBRATION
+    validation = metrics[data.VALIDATION]
     calibration, provenance = manifest.calibration, manifest.provenance
     text = _CARD.format(
         name=manifest.name,
@@ -100,13 +87,8 @@ def write(
         about=about.strip(),
         **provenance.model_dump(exclude={"versions"}),
         versions=", ".join(f"{name} {found}" for name, found in provenance.versions.items()),
-        engine=columns[0]["engine"],
-        rows="\n".join([f"| | {' | '.join(counts)} |", *rows]),
-        folder=FIGURES_FOLDER,
-        roc=figures.ROC,
-        precision_recall=figures.PRECISION_RECALL,
-        confusion_matrix=figures.CONFUSION_MATRIX,
-        reliability=figures.RELIABILITY,
+        engine=validation["engine"],
+        sections=report.sections(validation, {part: metrics[part] for part in parts}),
         **calibration.scaling.model_dump(),
         calibration_images=calibration.images,
         patients=calibration.patients,
@@ -115,3 +97,5 @@ def write(
         novelty_limit=calibration.novelty_limit,
     )
     (path / FILE_NAME).write_text(text)
+    page = html_page(f"{manifest.name} {manifest.version}", text, path)
+    (path / PAGE_NAME).write_text(page)

@@ -1,18 +1,7 @@
-"""Measure an exported model the way the service runs it, each figure with its uncertainty.
-
-The interval of a figure is the 95 % percentile interval of a bootstrap that draws patients, not
-images. One patient often has several images, which resemble each other, and intervals from drawing
-images would be too narrow (Rutter 2000, Academic Radiology 7(6):413, on patient-clustered accuracy;
-Field and Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x, on drawing clusters). Patients are drawn
-within strata: those with NORMAL images only, with PNEUMONIA images only, and with both. So every
-resample has both labels and the data's case mix, as in pROC (Robin 2011,
-doi:10.1186/1471-2105-12-77); the intervals do not cover a change of case mix.
-
-A percentile interval cannot leave the data: a figure of exactly 1 gets `[1, 1]`.
-"""
+"""Measure an exported model the way the service runs it, each figure with its uncertainty."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,83 +15,115 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from app.inference.engine import Answers, Choice, Engine, load
+from app.inference.engine import Answers, Engine
+from model_store.manifest import Calibration
 from model_store.store import ModelVersion
-from training import data, figures
+from training import (
+    bootstrap,
+    data,
+    explanations,
+    figures,
+    gallery,
+    negatives,
+    novelty_report,
+    report,
+    shift,
+    weighted,
+)
+from training.answers import infer
+from training.command import command
 
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.integer[Any]] | npt.NDArray[np.floating[Any]]
 
 RESAMPLES = 2_000
-COVERAGE = 0.95
 METRICS_FILE = "metrics.json"
-FIGURES_FOLDER = "figures"
-TITLES = {
-    "accuracy": "accuracy",
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-}
 
-_SEED = 0
-_RESAMPLES_AT_ONCE = 100
+_SPOILT = 100
+_DRAWING_SEED = 0
 _CELLS = (("true negatives", "false positives"), ("false negatives", "true positives"))
 
 
-def evaluate(model: ModelVersion, choice: Choice, folder: Path, out: Path) -> dict[str, Any]:
-    """Measure a model on `folder/{NORMAL,PNEUMONIA}/*`; write metrics and figures into `out`.
+def evaluate(
+    model: ModelVersion, engine: Engine, samples: list[data.Sample], out: Path, explained: int
+) -> dict[str, Any]:
+    """Measure a model on labelled images; write metrics, figures and report into `out`.
 
-    Returns what `out/metrics.json` holds.
+    Args:
+        model: the version.
+        engine: `model`, loaded.
+        samples: images of both labels.
+        out: made if need be; files of the same names are overwritten.
+        explained: on how many images the explanations are checked, 0 for none.
+
+    Returns:
+        What `out/metrics.json` holds.
 
     Raises:
-        DataError: the folder, or what can be read of it, lacks images of a label.
-        ModelError: the engine cannot load the model.
+        DataError: there are not readable images of both labels.
     """
-    samples = data.find(folder)
-    out.mkdir(parents=True, exist_ok=True)
-    engine = load(model, choice)
     images = data.load(samples, "images")
-    threshold = model.manifest.calibration.operating_point.threshold
-    found, metrics = ask(engine, images, threshold)
+    out.mkdir(parents=True, exist_ok=True)
+    found, metrics = examine(model, engine, images, out, explained)
     metrics |= {
         "model": {"name": model.manifest.name, "version": model.manifest.version},
+        "command": command(),
         "skipped": len(samples) - len(images),
     }
     (out / METRICS_FILE).write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-    drawings = out / FIGURES_FOLDER
-    figures.write(drawings, found.probability, images.labels, metrics)
-    gallery = figures.gallery(images.samples, found.probability, found.cam, threshold)
-    figures.save(gallery, drawings / figures.GALLERY)
+    threshold = model.manifest.calibration.operating_point.threshold
+    examples = gallery.draw(images.samples, found.probability, found.cam, threshold)
+    figures.save(examples, out / report.FIGURES_FOLDER / gallery.FILE_NAME)
+    (out / report.FILE_NAME).write_text(report.page(metrics, out))
     return metrics
 
 
-def ask(engine: Engine, images: data.Images, threshold: float) -> tuple[Answers, dict[str, Any]]:
+def examine(
+    model: ModelVersion, engine: Engine, images: data.Images, out: Path, explained: int
+) -> tuple[Answers, dict[str, Any]]:
+    """All that is measured of a model on labelled images, with its figures in `out/figures`.
+
+    Returns the answers, and by name: what `measure` and `shift.measure` say, `novelty_report`'s
+    `novelty`, and the `explanations` of `explanations.check` where `explained` is not 0 and the
+    model answers both labels.
+    """
+    calibration = model.manifest.calibration
+    threshold, limit = calibration.operating_point.threshold, calibration.novelty_limit
+    found, metrics = ask(engine, images, calibration)
+    drawings = out / report.FIGURES_FOLDER
+    figures.write(drawings, found.logit, found.probability, images.labels, metrics)
+    unrelated = negatives.unrelated(_DRAWING_SEED)
+    spoilt = negatives.spoilt(images.pixels[:: max(1, len(images) // _SPOILT)], _DRAWING_SEED)
+    metrics |= {
+        "shift": shift.measure(engine, images, found, threshold),
+        "novelty": novelty_report.measure(engine, found.novelty, unrelated | spoilt, limit),
+    }
+    figures.save(shift.figure(engine, threshold), drawings / shift.FILE_NAME)
+    figures.save(novelty_report.contact_sheet(unrelated), drawings / novelty_report.FILE_NAME)
+    if explained:
+        try:
+            checks = explanations.check(model, engine, images, explained)
+        except data.DataError as error:
+            typer.echo(f"the explanations were not checked: {error}", err=True)
+        else:
+            metrics["explanations"] = checks
+            figures.save(explanations.figure(checks), drawings / explanations.FILE_NAME)
+    return found, metrics
+
+
+def ask(
+    engine: Engine, images: data.Images, calibration: Calibration
+) -> tuple[Answers, dict[str, Any]]:
     """The engine's answers to all images, and what `measure` says of them and what gave them."""
-    found = answers(engine, images)
-    metrics = measure(found.probability, images.labels, images.patients, threshold)
+    found = infer(engine, images.pixels, f"answers of {engine.name}")
+    metrics = measure(found.probability, images.labels, images.patients, calibration)
     return found, metrics | {"engine": engine.name, "device": engine.device}
-
-
-def answers(engine: Engine, images: data.Images) -> Answers:
-    """The engine's answers to all images, in their order, with a progress bar."""
-    starts = range(0, len(images), engine.max_batch)
-    with typer.progressbar(starts, label=f"answers of {engine.name}") as batches:
-        parts = [engine.infer(images.pixels[at : at + engine.max_batch]) for at in batches]
-    return Answers(
-        *(
-            np.concatenate([getattr(part, output) for part in parts])
-            for output in ("logit", "probability", "cam", "novelty")
-        )
-    )
 
 
 def measure(
     probabilities: npt.NDArray[np.floating[Any]],
     labels: Labels,
     patients: Sequence[str],
-    threshold: float,
+    calibration: Calibration,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """Compute every figure and its interval, as plain values that JSON can hold.
@@ -111,15 +132,16 @@ def measure(
         probabilities: `[N]`, P(PNEUMONIA).
         labels: `[N]` of 0 and 1, indices of `data.LABELS`.
         patients: whose image each is, N.
-        threshold: PNEUMONIA is answered where probability >= threshold.
+        calibration: its threshold decides the answers, its quantiles the prediction sets.
         resamples: of the bootstrap, which is seeded: the same input gives the same intervals.
 
     Returns:
         `accuracy`, `roc_auc`, `pr_auc` (average precision), `sensitivity` and `specificity` (the
-        recall of PNEUMONIA and of NORMAL), `confusion_matrix` `[[tn, fp], [fn, tp]]`,
+        recall of PNEUMONIA and of NORMAL), `ece`, `brier`, `coverage_normal`, `coverage_pneumonia`
+        and `read_by_a_person` (see `weighted.trust`), `confusion_matrix` `[[tn, fp], [fn, tp]]`,
         scikit-learn's `classification_report`, `n` images, `patients`, `threshold`,
-        `bootstrap_resamples`, and `intervals`: the seven figures once more, with `[low, high]` in
-        the place of each number.
+        `bootstrap_resamples`, and `intervals`: the twelve figures once more, with the `[low, high]`
+        of `bootstrap.intervals` in the place of each number.
 
     Raises:
         DataError: there are not images of both labels.
@@ -129,23 +151,27 @@ def measure(
     for label, name in enumerate(data.LABELS):
         if label not in truth:
             raise data.DataError(f"To measure takes images of both labels; there are no {name}.")
+    threshold = calibration.operating_point.threshold
     called = (scores >= threshold).astype(np.int64)
-    report = classification_report(
+    found = weighted.Answered(truth, scores, called, _prediction_sets(scores, calibration))
+    trust = weighted.trust(np.ones((1, len(truth))), found)
+    by_label = classification_report(
         truth, called, target_names=data.LABELS, output_dict=True, zero_division=0
     )
     return {
-        "accuracy": report["accuracy"],
+        "accuracy": by_label["accuracy"],
         "roc_auc": float(roc_auc_score(truth, scores)),
         "pr_auc": float(average_precision_score(truth, scores)),
-        "sensitivity": report["PNEUMONIA"]["recall"],
-        "specificity": report["NORMAL"]["recall"],
+        "sensitivity": by_label["PNEUMONIA"]["recall"],
+        "specificity": by_label["NORMAL"]["recall"],
+        **{key: float(value) for key, (value,) in trust.items()},
         "confusion_matrix": confusion_matrix(truth, called).tolist(),
-        "classification_report": report,
+        "classification_report": by_label,
         "n": len(truth),
         "patients": len(set(patients)),
         "threshold": threshold,
         "bootstrap_resamples": resamples,
-        "intervals": _intervals(_bootstrap(patients, truth, scores, called, resamples)),
+        "intervals": bootstrap.intervals(found, patients, resamples),
     }
 
 
@@ -154,13 +180,14 @@ def summary(metrics: Mapping[str, Any]) -> str:
     intervals = metrics["intervals"]
     rows = [
         (title, f"{metrics[key]:.3f}", "{:.3f} to {:.3f}".format(*intervals[key]))
-        for key, title in TITLES.items()
+        for key, title in report.TITLES.items()
     ]
     for label, titles in enumerate(_CELLS):
         for answer, title in enumerate(titles):
             low, high = intervals["confusion_matrix"][label][answer]
             count = metrics["confusion_matrix"][label][answer]
             rows.append((title, str(count), f"{low:.0f} to {high:.0f}"))
+    width = max(len(title) for title, _, _ in rows)
     model, skipped = metrics["model"], metrics["skipped"]
     heading = [
         f"{model['name']} {model['version']}, {metrics['engine']} on {metrics['device']}",
@@ -168,105 +195,16 @@ def summary(metrics: Mapping[str, Any]) -> str:
         + (f"; broken and skipped: {skipped}" if skipped else ""),
         f"PNEUMONIA where probability >= {metrics['threshold']}",
         "",
-        f"{'':<16}{'estimate':>10}   95 % interval",
+        f"{'':<{width}}{'estimate':>10}   95 % interval",
     ]
-    return "\n".join(heading + [f"{title:<16}{value:>10}   {span}" for title, value, span in rows])
-
-
-def _bootstrap(
-    patients: Sequence[str], truth: Integers, scores: Floats, called: Integers, resamples: int
-) -> dict[str, Any]:
-    """Every figure over the resamples: what `intervals` will hold, of arrays `[resamples, ...]`."""
-    areas, matrices = [], []
-    for weights in _draws(patients, truth, resamples):
-        areas.append(_areas(weights, scores, truth))
-        matrices.append(_matrices(weights, truth, called))
-    roc_auc, pr_auc = np.concatenate(areas, axis=1)
-    matrix = np.concatenate(matrices)
-    report = _reports(matrix)
-    return {
-        "accuracy": report["accuracy"],
-        "roc_auc": roc_auc,
-        "pr_auc": pr_auc,
-        "sensitivity": report["PNEUMONIA"]["recall"],
-        "specificity": report["NORMAL"]["recall"],
-        "confusion_matrix": matrix,
-        "classification_report": report,
-    }
-
-
-def _draws(patients: Sequence[str], truth: Integers, resamples: int) -> Iterator[Floats]:
-    """How often each image is drawn, `[at most 100, N]` at a time."""
-    random = np.random.default_rng(_SEED)
-    _, owner = np.unique(np.asarray(patients), return_inverse=True)
-    has_label = np.stack([np.bincount(owner, truth == label) > 0 for label in (0, 1)])
-    stratum = has_label[0] + 2 * has_label[1]
-    for start in range(0, resamples, _RESAMPLES_AT_ONCE):
-        rows = min(_RESAMPLES_AT_ONCE, resamples - start)
-        drawn = np.zeros((rows, len(stratum)))
-        for value in np.unique(stratum):
-            members = np.flatnonzero(stratum == value)
-            share = np.full(len(members), 1 / len(members))
-            drawn[:, members] = random.multinomial(len(members), share, size=rows)
-        yield drawn[:, owner]
-
-
-def _areas(weights: Floats, scores: Floats, truth: Integers) -> Floats:
-    """ROC AUC and average precision for each row of `weights` `[R, N]`: `[2, R]`.
-
-    What scikit-learn computes with `sample_weight`, for all rows at once: the trapezoids under the
-    ROC curve, and the sum of precision times the step in recall, over the distinct scores.
-    """
-    order = np.argsort(-scores, kind="stable")
-    last_of_score = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    ordered, positive = weights[:, order], truth[order] == 1
-    true, false = (
-        np.pad(np.cumsum(ordered * label, axis=1)[:, last_of_score], ((0, 0), (1, 0)))
-        for label in (positive, ~positive)
-    )
-    step = np.diff(true, axis=1)
-    beneath = np.diff(false, axis=1) * (true[:, :-1] + step / 2)
-    precision = _ratio(true, true + false)[:, 1:]
-    positives, negatives = true[:, -1], false[:, -1]
-    return np.stack(
-        [beneath.sum(1) / (positives * negatives), (step * precision).sum(1) / positives]
+    return "\n".join(
+        heading + [f"{title:<{width}}{value:>10}   {span}" for title, value, span in rows]
     )
 
 
-def _matrices(weights: Floats, truth: Integers, called: Integers) -> Floats:
-    """The confusion matrix for each row of `weights` `[R, N]`: `[R, 2, 2]`."""
-    cells = np.eye(4)[2 * truth + called]
-    return (weights @ cells).reshape(-1, 2, 2)
-
-
-def _reports(matrix: Floats) -> dict[str, Any]:
-    """scikit-learn's classification report of `[R, 2, 2]`, with arrays `[R]` for numbers."""
-    support, predicted = matrix.sum(2), matrix.sum(1)
-    hits = np.diagonal(matrix, axis1=1, axis2=2)
-    scores = {
-        "precision": _ratio(hits, predicted),
-        "recall": _ratio(hits, support),
-        "f1-score": _ratio(2 * hits, support + predicted),
-    }
-    total = support.sum(1)
-    by_label = scores | {"support": support}
-    weighted = {key: (value * support).sum(1) / total for key, value in scores.items()}
-    return {
-        **{name: {k: v[:, i] for k, v in by_label.items()} for i, name in enumerate(data.LABELS)},
-        "accuracy": hits.sum(1) / total,
-        "macro avg": {key: value.mean(1) for key, value in scores.items()} | {"support": total},
-        "weighted avg": weighted | {"support": total},
-    }
-
-
-def _ratio(part: Floats, whole: Floats) -> Floats:
-    """`part / whole`, and 0 where there is nothing to divide."""
-    return np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
-
-
-def _intervals(drawn: Any) -> Any:
-    """The percentile interval in the place of each array of a nested dict."""
-    if isinstance(drawn, Mapping):
-        return {key: _intervals(value) for key, value in drawn.items()}
-    tails = 100 * (1 - COVERAGE) / 2
-    return np.moveaxis(np.percentile(drawn, (tails, 100 - tails), axis=0), 0, -1).tolist()
+def _prediction_sets(
+    scores: npt.NDArray[np.float64], calibration: Calibration
+) -> npt.NDArray[np.bool_]:
+    """Whether the service's prediction set holds NORMAL, and PNEUMONIA: `[N, 2]`."""
+    sets = [calibration.conformal.prediction_set(score) for score in scores.tolist()]
+    return np.array([[name in labels for name in data.LABELS] for labels in sets])

@@ -1,5 +1,6 @@
 """Write a trained network as a version of the model store: calibrated, measured, described."""
 
+import json
 import shutil
 import sys
 import tempfile
@@ -18,7 +19,8 @@ import tensorflow as tf
 from app.inference import engine
 from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
 from model_store.store import ModelVersion, sha256, versions
-from training import calibrate, card, data, evaluate, figures, fit, model
+from training import calibrate, card, data, evaluate, explanations, fit, model
+from training.datasets import kermany
 from training.novelty import fit_density
 from training.served import ServedModel
 
@@ -65,9 +67,11 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     """
     config = fit.Config.read(run)
     weights = fit.best_weights(config, run)
+    if version:
+        _check_new(folder / str(version))
     network = model.build(config.backbone, model.NO_WEIGHTS, config.dropout, config.seed)
     network.classifier.load_weights(weights)
-    found = data.split(data.find(Path(config.data) / "train"), config.seed)
+    found = data.split(kermany.find(Path(config.data) / "train"), config.seed)
     parts = {part: data.load(samples, f"{part} images") for part, samples in found.items()}
     command = (run / "command.txt").read_text().strip()
     origin = Origin(config.backbone, command, config.seed, about)
@@ -146,15 +150,13 @@ def write(
 
 
 def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:
-    """Measure a version on the held-out parts, and write its figures and its model card."""
-    threshold = version.manifest.calibration.operating_point.threshold
+    """Measure a version on the held-out parts, and write metrics, figures and card into it."""
     loaded = engine.load(version)
-    validation = parts[data.VALIDATION]
-    answers, metrics = evaluate.ask(loaded, validation, threshold)
-    _, calibration_metrics = evaluate.ask(loaded, parts[data.CALIBRATION], threshold)
-    drawings = version.path / evaluate.FIGURES_FOLDER
-    figures.write(drawings, answers.probability, validation.labels, metrics)
-    by_part = {data.VALIDATION: metrics, data.CALIBRATION: calibration_metrics}
+    validation, calibration = parts[data.VALIDATION], parts[data.CALIBRATION]
+    _, metrics = evaluate.examine(version, loaded, validation, version.path, explanations.IMAGES)
+    _, others = evaluate.ask(loaded, calibration, version.manifest.calibration)
+    by_part = {data.VALIDATION: metrics, data.CALIBRATION: others}
+    (version.path / evaluate.METRICS_FILE).write_text(json.dumps(by_part, indent=2) + "\n")
     card.write(version.path, version.manifest, by_part, about)
 
 
@@ -166,9 +168,7 @@ def new_version(folder: Path, version: int) -> Iterator[Path]:
         ExportError: the version exists.
     """
     target = folder / str(version)
-    exists = ExportError(f"{target} exists; a version is never overwritten.")
-    if target.exists():
-        raise exists
+    _check_new(target)
     folder.mkdir(parents=True, exist_ok=True)
     path = Path(tempfile.mkdtemp(prefix=f".{version}-", dir=folder))
     try:
@@ -178,11 +178,15 @@ def new_version(folder: Path, version: int) -> Iterator[Path]:
             # A directory does not replace one that another export has filled meanwhile.
             path.rename(target)
         except OSError:
-            if target.exists():
-                raise exists from None
+            _check_new(target)
             raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _check_new(target: Path) -> None:
+    if target.exists():
+        raise ExportError(f"{target} exists; a version is never overwritten.")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -217,7 +221,7 @@ def _float16_error(
 
 def _pooled(network: model.Network, images: data.Images) -> npt.NDArray[np.float32]:
     pooling = keras.Sequential([network.backbone, keras.layers.GlobalAveragePooling2D()])
-    features: npt.NDArray[np.float32] = pooling.predict(fit.Batches(images, _BATCH))
+    features: npt.NDArray[np.float32] = pooling.predict(images.pixels, _BATCH)
     return features
 
 

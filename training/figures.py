@@ -3,51 +3,45 @@
 Figures are built with matplotlib's `Figure`, which draws with Agg: no display, no global state.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
+from scipy.special import expit
 from scipy.stats import binomtest
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from app.imaging.decode import decode
-from app.imaging.overlay import Target, overlay
-from training.data import LABELS, Sample
+from training import calibrate
+from training.data import LABELS
 
 Numbers = npt.NDArray[np.floating[Any]] | npt.NDArray[np.integer[Any]]
 
 ROC, PRECISION_RECALL = "roc.png", "precision_recall.png"
 CONFUSION_MATRIX, RELIABILITY = "confusion_matrix.png", "reliability.png"
-GALLERY = "gallery.png"
+DPI = 150
 
-_DPI = 150
-_BINS = 10
-_EXAMPLES = 4
-_MAX_SIDE = 400
-_GAP = 0.03
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/.
 _BLUE, _ORANGE, _GRAY = "#0072B2", "#D55E00", "#777777"
-# The gallery's rows: title, label, the model's answer.
-_ROWS = (
-    ("True positives", 1, 1),
-    ("True negatives", 0, 0),
-    ("False positives", 0, 1),
-    ("False negatives", 1, 0),
-)
 
 
 def write(
-    folder: Path, probabilities: Numbers, labels: Numbers, metrics: Mapping[str, Any]
+    folder: Path,
+    logits: Numbers,
+    probabilities: Numbers,
+    labels: Numbers,
+    metrics: Mapping[str, Any],
 ) -> None:
     """Write the ROC and precision-recall curves, the confusion matrix and the reliability diagram.
 
     Args:
         folder: made if need be; figures in it are overwritten.
+        logits: `[N]`, log-odds of PNEUMONIA before calibration.
         probabilities: `[N]`, calibrated P(PNEUMONIA).
         labels: `[N]` of 0 and 1.
         metrics: what `evaluate.measure` returned for them.
@@ -55,13 +49,18 @@ def write(
     save(roc(probabilities, labels, metrics), folder / ROC)
     save(precision_recall(probabilities, labels, metrics), folder / PRECISION_RECALL)
     save(confusion_matrix(metrics), folder / CONFUSION_MATRIX)
-    save(reliability(probabilities, labels), folder / RELIABILITY)
+    save(reliability(logits, probabilities, labels), folder / RELIABILITY)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, in a folder that is made if need be."""
+def save(figure: Figure, path: Path, colours: int = 256) -> None:
+    """Write a figure as PNG, of so many colours, in a folder that is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, bbox_inches="tight", pad_inches=0.1)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, bbox_inches="tight", pad_inches=0.1)
+    picture = Image.open(drawn).convert("RGB")
+    picture.quantize(colours, dither=Image.Dither.NONE).save(
+        path, optimize=True, dpi=(figure.dpi, figure.dpi)
+    )
 
 
 def with_interval(metrics: Mapping[str, Any], key: str) -> str:
@@ -133,125 +132,67 @@ def confusion_matrix(metrics: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def reliability(probabilities: Numbers, labels: Numbers) -> Figure:
-    """How often PNEUMONIA was right, by calibrated probability, in ten bins of equal width.
+def reliability(logits: Numbers, probabilities: Numbers, labels: Numbers) -> Figure:
+    """How often PNEUMONIA was right, by its probability, before and after calibration.
 
-    A bin's bar is the 95 % interval of Wilson 1927 (doi:10.1080/01621459.1927.10502953), which
-    takes its images for independent.
+    In ten bins of equal width, those of the expected calibration error (ECE). A bin's bar is the
+    95 % interval of Wilson 1927 (doi:10.1080/01621459.1927.10502953), which takes its images for
+    independent.
     """
-    figure = Figure(figsize=(5.6, 6.6), dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=(6.4, 7.2), dpi=DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    scores, truth = np.asarray(probabilities, np.float64), np.asarray(labels, np.float64)
-    which = np.minimum((scores * _BINS).astype(int), _BINS - 1)
-    counts = np.bincount(which, minlength=_BINS)
-    filled = np.flatnonzero(counts)
-    mean = np.bincount(which, scores, _BINS)[filled] / counts[filled]
-    hits = np.bincount(which, truth, _BINS)[filled]
-    spans = np.array([_wilson(int(k), int(n)) for k, n in zip(hits, counts[filled], strict=True)])
-    observed = hits / counts[filled]
     upper.plot([0, 1], [0, 1], color=_GRAY, lw=1, ls="--", label="Perfectly calibrated")
-    upper.errorbar(
-        mean,
-        observed,
-        yerr=np.abs(spans.T - observed),
-        fmt="o",
-        color=_BLUE,
-        lw=1.5,
-        capsize=3,
-        clip_on=False,
-        label="Images of a bin, with 95 % interval",
-    )
-    upper.set(ylim=(0, 1), ylabel="Share with the label PNEUMONIA")
+    before, after = expit(np.asarray(logits, np.float64)), np.asarray(probabilities, np.float64)
+    truth = np.asarray(labels, np.int64)
+    # Many a pair of bars lies at one probability: the thin one is drawn over the broad one.
+    for side, scores, title, looks in (
+        (-1, before, "Before calibration", {"color": _ORANGE, "fmt": "s", "lw": 5, "alpha": 0.5}),
+        (1, after, "Calibrated", {"color": _BLUE, "fmt": "o", "lw": 1.5, "capsize": 3}),
+    ):
+        _add_bins(upper, scores, truth, title, looks)
+        counts = np.bincount(calibrate.bins(scores), minlength=calibrate.BINS)
+        centres = (np.arange(calibrate.BINS) + 0.5 + 0.22 * side) / calibrate.BINS
+        bars = lower.bar(centres, counts, 0.4 / calibrate.BINS, color=looks["color"])
+        lower.bar_label(bars, fontsize=6.5, padding=2)
+    upper.set(ylim=(0, 1), ylabel="Share with the label PNEUMONIA, with 95 % interval")
     figure.legend(loc="outside upper left", frameon=False)
-    bars = lower.bar((np.arange(_BINS) + 0.5) / _BINS, counts, 0.9 / _BINS, color=_BLUE)
-    lower.bar_label(bars, [f"{count:,}" for count in counts], fontsize=8.5, padding=2)
     lower.margins(y=0.2)
-    lower.set(xlim=(0, 1), ylabel="Images", xlabel="Calibrated probability of PNEUMONIA")
+    lower.set(xlim=(0, 1), ylabel="Images", xlabel="Probability of PNEUMONIA")
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
-def gallery(
-    samples: Sequence[Sample],
-    probabilities: Numbers,
-    cams: npt.NDArray[np.float32],
-    threshold: float,
-) -> Figure:
-    """A row each of true and false positives and negatives, radiographs beside their overlays.
-
-    Args:
-        samples: the images, N; those shown are read again from their files.
-        probabilities: `[N]`, calibrated P(PNEUMONIA).
-        cams: the model's `cam` output, `[N, h, w]`.
-        threshold: PNEUMONIA is answered where probability >= threshold.
-    """
-    labels = np.array([sample.label for sample in samples])
-    scores = np.asarray(probabilities, np.float64)
-    called = scores >= threshold
-    figure = Figure(figsize=(15, 8), dpi=_DPI, layout="constrained")
-    figure.suptitle(
-        "Radiograph beside what argues for the model's answer (Grad-CAM), "
-        f"with P(PNEUMONIA); threshold {threshold:.3f}"
+def _add_bins(
+    axes: Axes,
+    scores: npt.NDArray[np.float64],
+    truth: npt.NDArray[np.int64],
+    title: str,
+    looks: Mapping[str, Any],
+) -> None:
+    """A dot for each bin that has images, at their mean probability and share of PNEUMONIA."""
+    which = calibrate.bins(scores)
+    filled, counts = np.unique(which, return_counts=True)
+    mean = np.bincount(which, scores)[filled] / counts
+    hits = np.bincount(which, truth)[filled]
+    spans = np.array([_wilson(int(k), int(n)) for k, n in zip(hits, counts, strict=True)])
+    observed = hits / counts
+    (error,) = calibrate.expected_error(scores, truth, np.ones((1, len(truth))))
+    axes.errorbar(
+        mean,
+        observed,
+        yerr=np.abs(spans.T - observed),
+        clip_on=False,
+        label=f"{title}: ECE {error:.3f}",
+        **looks,
     )
-    grid = figure.subplots(len(_ROWS), 1 + _EXAMPLES, width_ratios=(1.3, *[3] * _EXAMPLES))
-    for axes in grid.flat:
-        axes.axis("off")
-    for cells, (title, label, answer) in zip(grid, _ROWS, strict=True):
-        members = np.flatnonzero((labels == label) & (called == answer))
-        of = int((labels == label).sum())
-        heading = f"{title}\n{len(members):,} of {of:,}\n{LABELS[label]}"
-        cells[0].text(0, 0.5, heading, va="center", transform=cells[0].transAxes)
-        if not len(members):
-            cells[1].text(0, 0.5, "No example.", va="center", transform=cells[1].transAxes)
-        target: Target = "pneumonia" if answer else "normal"
-        chosen = _choose(members, scores, label, answer)
-        for axes, index in zip(cells[1:], chosen, strict=False):
-            axes.imshow(_pair(samples[index].path, cams[index], target))
-            axes.set_title(_in_words(scores[index]), fontsize=10, pad=3)
-    return figure
-
-
-def _choose(
-    members: npt.NDArray[np.intp], probabilities: npt.NDArray[np.float64], label: int, answer: int
-) -> npt.NDArray[np.intp]:
-    """Of wrong answers the most confident ones; of right ones some spread over the probabilities.
-
-    Returns indices, the most confident first; the same input gives the same choice.
-    """
-    confidence = probabilities[members] if answer else -probabilities[members]
-    ranked = members[np.argsort(-confidence, kind="stable")]
-    if label != answer or len(ranked) <= _EXAMPLES:
-        return ranked[:_EXAMPLES]
-    left = list(ranked)
-    first, last = probabilities[ranked[[0, -1]]]
-    for wanted in np.linspace(first, last, _EXAMPLES):
-        left.remove(min(left, key=lambda index: abs(probabilities[index] - wanted)))
-    return ranked[~np.isin(ranked, left)]
-
-
-def _in_words(probability: float) -> str:
-    """The probability to three digits, which never says that the model was certain."""
-    if probability < 0.0005:
-        return "P < 0.001"
-    return "P > 0.999" if probability >= 0.9995 else f"P = {probability:.3f}"
-
-
-def _pair(path: Path, cam: npt.NDArray[np.float32], target: Target) -> npt.NDArray[np.uint8]:
-    """A radiograph and its overlay side by side, RGB `[height, width, 3]`."""
-    pixels = decode(path.read_bytes()).pixels
-    explained = overlay(pixels, cam, target, _MAX_SIDE)
-    height, width = explained.shape[:2]
-    plain = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    gap = np.full((height, max(1, round(width * _GAP)), 3), 255, np.uint8)
-    return np.hstack([cv2.cvtColor(plain, cv2.COLOR_GRAY2RGB), gap, explained[:, :, ::-1]])
 
 
 def _square(
     xlabel: str, ylabel: str, size: tuple[float, float] = (5.6, 5.4)
 ) -> tuple[Figure, Axes]:
     """Axes of equal scale from 0 to 1."""
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = figure.subplots()
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=xlabel, ylabel=ylabel, aspect="equal")
     axes.spines[["top", "right"]].set_visible(False)

@@ -52,12 +52,25 @@ def test_rounding_never_moves_the_threshold_across_an_image() -> None:
     assert (point.threshold, point.sensitivity, point.specificity) == (4e-6, 1.0, 1.0)
 
 
-@pytest.mark.parametrize(("count", "rank"), [(19, 19), (20, 20), (39, 38), (99, 95), (100, 96)])
-def test_the_quantile_is_the_score_of_the_rank_that_coverage_needs(count: int, rank: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "rank"), [(19, 19), (20, 20), (39, 38.5), (99, 95.5), (100, 96.5)]
+)
+def test_the_quantile_lies_halfway_from_the_rank_that_coverage_needs_to_the_next(
+    count: int, rank: float
+) -> None:
+    # The rank of coverage is 19, 20, 38, 95 and 96; the first two have no next one.
     scores = np.random.default_rng(0).permutation(np.arange(1, count + 1)) / 1000
     fitted = calibrate.conformal(np.concatenate([scores, 1 - scores]), np.repeat([0.0, 1.0], count))
     assert fitted.normal_quantile == pytest.approx(rank / 1000)
     assert fitted.pneumonia_quantile == pytest.approx(rank / 1000)
+
+
+def test_an_engine_that_rounds_otherwise_excludes_no_image() -> None:
+    scores = np.arange(1, 40) / 100
+    fitted = calibrate.conformal(np.concatenate([scores, 1 - scores]), np.repeat([0.0, 1.0], 39))
+    for off in (-1e-3, 1e-3):
+        assert np.sum(scores + off <= fitted.normal_quantile) == 38
+        assert np.sum(scores + off <= fitted.pneumonia_quantile) == 38
 
 
 def test_a_label_of_too_few_images_is_always_in_the_set() -> None:
@@ -74,6 +87,45 @@ def test_prediction_sets_cover_each_label_on_other_patients() -> None:
         covered = np.mean([name in s for s, t in zip(sets, truth, strict=True) if t == label])
         # Within the spread of the calibration quantile, which is about 0.5 % at 2000 images.
         assert 0.935 <= covered <= 0.975
+
+
+def error(probabilities: list[float], labels: list[int], weights: list[int]) -> float:
+    """Of images that count as often as `weights` tells."""
+    (found,) = calibrate.expected_error(
+        np.array(probabilities), np.array(labels), np.array([weights], np.float64)
+    )
+    return float(found)
+
+
+def test_the_bins_are_closed_below_and_the_last_one_above_too() -> None:
+    probabilities = np.array([0.0, 0.0999, 0.1, 0.3, 0.7, 0.9, 0.9999, 1.0])
+    assert calibrate.bins(probabilities).tolist() == [0, 0, 1, 3, 7, 9, 9, 9]
+
+
+def test_the_expected_calibration_error_by_hand() -> None:
+    # Bin 1: mean 0.15, share 1/2. Bin 9: mean 0.95, share 1.
+    scores, labels = [0.12, 0.18, 0.92, 0.98], [1, 0, 1, 1]
+    assert error(scores, labels, [1, 1, 1, 1]) == pytest.approx((2 * 0.35 + 2 * 0.05) / 4)
+    # The third image twice, the second never: means 0.12 and 0.94, shares 1 and 1.
+    assert error(scores, labels, [1, 0, 2, 1]) == pytest.approx((1 * 0.88 + 3 * 0.06) / 4)
+
+
+def test_errors_of_either_sign_cancel_within_a_bin_only() -> None:
+    assert error([0.55, 0.55], [0, 1], [1, 1]) == pytest.approx(0.05)
+    assert error([0.45, 0.55], [0, 1], [1, 1]) == pytest.approx(0.45)
+
+
+def test_calibrated_probabilities_have_little_error_and_the_scaling_removes_it() -> None:
+    logits, labels = simulated(3)
+    shifted = 2 * logits - 3
+    fitted = calibrate.probability(shifted, calibrate.scaling(shifted, labels))
+    before, after, best = (
+        calibrate.expected_error(probabilities, labels, np.ones((1, len(labels))))[0]
+        for probabilities in (expit(shifted), fitted, expit(logits))
+    )
+    assert best < 0.01
+    assert after < 0.01
+    assert before > 0.05
 
 
 def test_a_hundredth_of_the_images_lies_above_the_novelty_limit() -> None:

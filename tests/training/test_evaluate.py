@@ -5,17 +5,29 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.metrics import average_precision_score, classification_report, roc_auc_score
 from typer.testing import CliRunner
 
-from app.inference.engine import Answers, load
+from app.inference.engine import load
 from model_store.store import ModelVersion
-from tests import synthetic
-from training import data, evaluate, figures
+from tests import pages, synthetic
+from tests.training.scored import calibration, overlapping, pairs
+from training import data, evaluate, figures, report
+from training.answers import infer
 from training.cli import app
 
-SCALARS = ("accuracy", "roc_auc", "pr_auc", "sensitivity", "specificity")
-FIGURES = ("confusion_matrix", "gallery", "precision_recall", "reliability", "roc")
+pytestmark = pytest.mark.usefixtures("few_negatives")
+
+SCALARS = tuple(report.TITLES)
+FIGURES = {
+    "confusion_matrix",
+    "explanations",
+    "gallery",
+    "not_chest_xrays",
+    "precision_recall",
+    "reliability",
+    "roc",
+    "taken_otherwise",
+}
 
 # Ranked: 1, 1, 0, 1, 0, 0. One NORMAL image, at 0.7, ranks above one PNEUMONIA image, at 0.6.
 PROBABILITIES = np.array([0.9, 0.1, 0.8, 0.7, 0.6, 0.2])
@@ -23,35 +35,22 @@ LABELS = np.array([1, 0, 1, 0, 1, 0])
 PATIENTS = ["a", "b", "c", "d", "e", "f"]
 
 
-def overlapping(count: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Probabilities with ties, labels that they partly tell, and a patient for each image."""
-    random = np.random.default_rng(3)
-    labels = np.arange(count) % 2
-    probabilities = np.round(random.beta(2, 2, count) * 0.6 + 0.4 * labels, 2)
-    return probabilities, labels, [f"patient {i}" for i in range(count)]
-
-
-def pairs(estimates: Any, intervals: Any, where: str = "") -> list[tuple[str, float, list[float]]]:
-    """Each number with its interval, from the same place of two nested structures."""
-    if isinstance(estimates, dict):
-        assert estimates.keys() == intervals.keys(), where
-        items = [(key, estimates[key], intervals[key]) for key in estimates]
-    elif isinstance(estimates, list):
-        assert len(estimates) == len(intervals), where
-        items = [(str(i), *pair) for i, pair in enumerate(zip(estimates, intervals, strict=True))]
-    else:
-        return [(where, estimates, intervals)]
-    return [found for key, a, b in items for found in pairs(a, b, f"{where}/{key}")]
-
-
 def test_measures_by_hand_what_a_small_set_shows() -> None:
-    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, threshold=0.65, resamples=20)
+    told = calibration(0.65, normal_quantile=0.65, pneumonia_quantile=0.45)
+    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, told, resamples=20)
     assert metrics["confusion_matrix"] == [[2, 1], [1, 2]]
     assert metrics["accuracy"] == pytest.approx(4 / 6)
     assert metrics["sensitivity"] == pytest.approx(2 / 3)
     assert metrics["specificity"] == pytest.approx(2 / 3)
     assert metrics["roc_auc"] == pytest.approx(8 / 9)
     assert metrics["pr_auc"] == pytest.approx((1 + 1 + 3 / 4) / 3)
+    # Each image is alone in its bin, so that its error is its bin's.
+    assert metrics["ece"] == pytest.approx((0.1 + 0.1 + 0.2 + 0.7 + 0.4 + 0.2) / 6)
+    assert metrics["brier"] == pytest.approx((0.01 + 0.01 + 0.04 + 0.49 + 0.16 + 0.04) / 6)
+    # The NORMAL image at 0.7 is taken for PNEUMONIA alone; the set of the image at 0.6 is both.
+    assert metrics["coverage_normal"] == pytest.approx(2 / 3)
+    assert metrics["coverage_pneumonia"] == 1
+    assert metrics["read_by_a_person"] == pytest.approx(1 / 6)
     report = metrics["classification_report"]
     assert set(report) == {"NORMAL", "PNEUMONIA", "accuracy", "macro avg", "weighted avg"}
     assert report["PNEUMONIA"]["precision"] == pytest.approx(2 / 3)
@@ -61,12 +60,12 @@ def test_measures_by_hand_what_a_small_set_shows() -> None:
 
 
 def test_a_probability_at_the_threshold_is_called_pneumonia() -> None:
-    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, threshold=0.7, resamples=1)
+    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, calibration(0.7), resamples=1)
     assert metrics["confusion_matrix"] == [[2, 1], [1, 2]]
 
 
 def test_every_figure_has_an_interval_that_holds_it() -> None:
-    metrics = evaluate.measure(*overlapping(200), threshold=0.5)
+    metrics = evaluate.measure(*overlapping(200), calibration())
     assert set(metrics["intervals"]) == {*SCALARS, "confusion_matrix", "classification_report"}
     for key, intervals in metrics["intervals"].items():
         for where, estimate, (low, high) in pairs(metrics[key], intervals, key):
@@ -76,14 +75,23 @@ def test_every_figure_has_an_interval_that_holds_it() -> None:
         assert low < high < low + 0.25, key
 
 
+def test_resampling_few_images_adds_to_the_calibration_error() -> None:
+    random = np.random.default_rng(0)
+    scores = random.random(100)
+    labels = (random.random(100) < scores).astype(int)
+    metrics = evaluate.measure(scores, labels, [str(i) for i in range(100)], calibration())
+    low, high = metrics["intervals"]["ece"]
+    assert (low + high) / 2 > metrics["ece"] + 0.02
+
+
 def test_the_metrics_are_plain_json() -> None:
-    metrics = evaluate.measure(*overlapping(40), threshold=0.5, resamples=20)
+    metrics = evaluate.measure(*overlapping(40), calibration(), resamples=20)
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
 
 
 def test_the_interval_of_a_share_is_that_of_its_binomial() -> None:
     probabilities, labels, patients = overlapping(2000)
-    metrics = evaluate.measure(probabilities, labels, patients, threshold=0.5)
+    metrics = evaluate.measure(probabilities, labels, patients, calibration())
     share = metrics["sensitivity"]
     half = 1.96 * np.sqrt(share * (1 - share) / 1000)
     assert metrics["intervals"]["sensitivity"] == pytest.approx(
@@ -92,15 +100,15 @@ def test_the_interval_of_a_share_is_that_of_its_binomial() -> None:
 
 
 def test_the_same_input_gives_the_same_intervals() -> None:
-    first = evaluate.measure(*overlapping(60), threshold=0.5, resamples=250)
-    assert evaluate.measure(*overlapping(60), threshold=0.5, resamples=250) == first
+    first = evaluate.measure(*overlapping(60), calibration(), resamples=250)
+    assert evaluate.measure(*overlapping(60), calibration(), resamples=250) == first
 
 
 def test_further_images_of_the_same_patients_tell_nothing_new() -> None:
     probabilities, labels, patients = (np.tile(part, 4) for part in overlapping(100))
-    as_patients = evaluate.measure(probabilities, labels, list(patients), 0.5)
-    as_images = evaluate.measure(probabilities, labels, [str(i) for i in range(400)], 0.5)
-    once = evaluate.measure(*overlapping(100), 0.5)
+    as_patients = evaluate.measure(probabilities, labels, list(patients), calibration())
+    as_images = evaluate.measure(probabilities, labels, [str(i) for i in range(400)], calibration())
+    once = evaluate.measure(*overlapping(100), calibration())
     assert as_patients["patients"] == 100
     for key in SCALARS:
         low, high = as_patients["intervals"][key]
@@ -109,45 +117,8 @@ def test_further_images_of_the_same_patients_tell_nothing_new() -> None:
         assert once["intervals"][key] == pytest.approx([low, high]), key
 
 
-def test_a_patient_is_drawn_whole() -> None:
-    truth = np.array([0, 0, 1, 1, 1])
-    draws = np.concatenate(list(evaluate._draws(["a", "a", "b", "c", "c"], truth, 250)))
-    assert draws.shape == (250, 5)
-    assert (draws[:, 0] == draws[:, 1]).all()
-    assert (draws[:, 3] == draws[:, 4]).all()
-    assert (draws[:, 2] + draws[:, 3] == 2).all()
-    assert set(draws[:, 3]) == {0, 1, 2}
-
-
-def test_every_resample_has_both_labels() -> None:
-    """Even where a label is found with one patient only, alone or beside the other label."""
-    for patients, truth in ((["a", "b", "c"], [1, 0, 0]), (["a", "a", "b", "c"], [1, 0, 0, 0])):
-        draws = np.concatenate(list(evaluate._draws(patients, np.array(truth), 300)))
-        assert (draws @ np.array(truth) > 0).all()
-        assert (draws @ (1 - np.array(truth)) > 0).all()
-
-
-def test_weighted_figures_are_those_of_scikit_learn() -> None:
-    probabilities, labels, _ = overlapping(80)
-    weights = np.random.default_rng(5).integers(0, 4, (10, 80)).astype(float)
-    called = (probabilities >= 0.5).astype(int)
-    areas = evaluate._areas(weights, probabilities, labels)
-    reports = evaluate._reports(evaluate._matrices(weights, labels, called))
-    for row, weight in enumerate(weights):
-        given = {"sample_weight": weight}
-        assert areas[0, row] == pytest.approx(roc_auc_score(labels, probabilities, **given))
-        assert areas[1, row] == pytest.approx(
-            average_precision_score(labels, probabilities, **given)
-        )
-        expected = classification_report(
-            labels, called, target_names=data.LABELS, output_dict=True, **given
-        )
-        for where, ours, theirs in pairs(reports, expected):
-            assert np.asarray(ours)[row] == pytest.approx(theirs), where
-
-
 def test_a_label_that_is_never_answered_has_no_precision() -> None:
-    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, threshold=1.0, resamples=20)
+    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, calibration(1.0), resamples=20)
     assert metrics["confusion_matrix"] == [[3, 0], [3, 0]]
     assert metrics["classification_report"]["PNEUMONIA"]["precision"] == 0
     assert metrics["intervals"]["classification_report"]["PNEUMONIA"]["f1-score"] == [0, 0]
@@ -155,33 +126,7 @@ def test_a_label_that_is_never_answered_has_no_precision() -> None:
 
 def test_refuses_images_of_one_label() -> None:
     with pytest.raises(data.DataError, match="no PNEUMONIA"):
-        evaluate.measure(PROBABILITIES, np.zeros(6), PATIENTS, threshold=0.5)
-
-
-class Echo:
-    """An engine whose answers carry the first pixel of each image."""
-
-    name, device, streams, max_batch = "echo", "none", 1, 4
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def infer(self, images: np.ndarray) -> Answers:
-        self.batches.append(len(images))
-        first = images[:, 0, 0, 0].astype(np.float32)
-        return Answers(first, first, np.tile(first[:, None, None], (1, 7, 7)), -first)
-
-
-def test_answers_come_in_batches_and_keep_their_order() -> None:
-    pixels = np.zeros((10, 224, 224, 1), np.uint8)
-    pixels[:, 0, 0, 0] = np.arange(10)
-    images = data.Images([data.Sample(Path(f"{i}.png"), 0) for i in range(10)], pixels)
-    engine = Echo()
-    found = evaluate.answers(engine, images)
-    assert engine.batches == [4, 4, 2]
-    assert found.logit.tolist() == list(range(10))
-    assert found.novelty.tolist() == [-i for i in range(10)]
-    assert found.cam.shape == (10, 7, 7)
+        evaluate.measure(PROBABILITIES, np.zeros(6), PATIENTS, calibration())
 
 
 def test_both_engines_give_the_same_metrics(
@@ -191,16 +136,17 @@ def test_both_engines_give_the_same_metrics(
     patients = images.patients
     openvino, tensorflow = (
         evaluate.measure(
-            evaluate.answers(load(tiny_model, choice), images).probability,
+            infer(load(tiny_model, choice), images.pixels).probability,
             images.labels,
             patients,
-            tiny_model.manifest.calibration.operating_point.threshold,
+            tiny_model.manifest.calibration,
             resamples=200,
         )
         for choice in ("openvino", "tensorflow")
     )
     for key in SCALARS:
-        assert openvino[key] == pytest.approx(tensorflow[key], abs=0.05), key
+        # One image of a label, 0.05 of them, has the very score of its conformal quantile.
+        assert openvino[key] == pytest.approx(tensorflow[key], abs=0.051), key
 
 
 @pytest.fixture(scope="module")
@@ -218,15 +164,16 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def command(folder: Path, out: Path, model_root: Path, *options: str) -> Any:
+    """The command's result, by default without explanations, which take longest."""
     arguments = ["evaluate", str(folder), "--out", str(out), "--model-store", str(model_root)]
-    return CliRunner().invoke(app, [*arguments, *options])
+    return CliRunner().invoke(app, [*arguments, "--explanations", "0", *options])
 
 
-def test_the_command_writes_metrics_and_figures(
+def test_the_command_writes_metrics_figures_and_a_report(
     labelled: Path, model_root: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "out"
-    result = command(labelled, out, model_root, "--engine", "openvino")
+    result = command(labelled, out, model_root, "--engine", "openvino", "--explanations", "4")
     assert result.exit_code == 0, result.output
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["model"] == {"name": "pneumonia", "version": 1}
@@ -234,12 +181,36 @@ def test_the_command_writes_metrics_and_figures(
     assert (metrics["n"], metrics["skipped"]) == (24, 1)
     assert np.sum(metrics["confusion_matrix"]) == 24
     assert metrics["roc_auc"] > 0.6
-    assert sorted(path.stem for path in (out / "figures").iterdir()) == sorted(FIGURES)
+    assert metrics["explanations"]["n"] == 4
+    assert set(metrics["shift"]) == {"taken", "acquisition"}
+    assert metrics["novelty"]["real"]["images"] == 24
+    assert sorted(path.name for path in out.iterdir()) == ["figures", "metrics.json", "report.html"]
+    assert {path.stem for path in (out / "figures").iterdir()} == FIGURES
     for name in FIGURES:
         with Image.open(out / "figures" / f"{name}.png") as picture:
             assert picture.format == "PNG"
-            assert min(picture.size) > 600, name
+            assert min(picture.size) > 400, name
             assert np.asarray(picture.convert("L")).std() > 10, name
+
+
+def test_the_report_tells_what_was_measured_without_a_network(
+    labelled: Path, model_root: Path, tmp_path: Path
+) -> None:
+    command(labelled, tmp_path, model_root)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    told = (tmp_path / "report.html").read_text()
+    pictures, fetched = pages.read(told)
+    assert (len(pictures), fetched) == (6, [])
+    for key in SCALARS:
+        assert f"<td>{figures.with_interval(metrics, key)}</td>" in told
+
+
+def test_without_explanations_none_are_measured_or_drawn(
+    labelled: Path, model_root: Path, tmp_path: Path
+) -> None:
+    command(labelled, tmp_path, model_root)
+    assert "explanations" not in json.loads((tmp_path / "metrics.json").read_text())
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == FIGURES - {"explanations"}
 
 
 def test_the_command_tells_the_figures_and_what_it_skipped(

@@ -1,24 +1,24 @@
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.special import logit
 
-from tests import synthetic
+from tests.training.scored import calibration
 from training import evaluate, figures
-from training.data import Sample
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.arange(200) % 2
 PROBABILITIES = RANDOM.beta(2, 2, 200) * 0.7 + 0.3 * LABELS
+LOGITS = 2 * logit(PROBABILITIES) - 1
 
 
 @pytest.fixture(scope="module")
 def metrics() -> dict[str, Any]:
     patients = [str(i) for i in range(200)]
-    return evaluate.measure(PROBABILITIES, LABELS, patients, 0.5, resamples=100)
+    return evaluate.measure(PROBABILITIES, LABELS, patients, calibration(), resamples=100)
 
 
 def legend(figure: Any) -> list[str]:
@@ -31,7 +31,7 @@ def texts(axes: Any) -> list[str]:
 
 
 def test_writes_four_png_files(metrics: dict[str, Any], tmp_path: Path) -> None:
-    figures.write(tmp_path / "figures", PROBABILITIES, LABELS, metrics)
+    figures.write(tmp_path / "figures", LOGITS, PROBABILITIES, LABELS, metrics)
     names = ["confusion_matrix.png", "precision_recall.png", "reliability.png", "roc.png"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == names
     for name in names:
@@ -39,6 +39,15 @@ def test_writes_four_png_files(metrics: dict[str, Any], tmp_path: Path) -> None:
             assert picture.format == "PNG"
             assert all(600 < side < 1200 for side in picture.size), name
             assert picture.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+
+
+def test_a_figure_is_saved_with_a_palette_of_so_many_colours(
+    metrics: dict[str, Any], tmp_path: Path
+) -> None:
+    figures.save(figures.roc(PROBABILITIES, LABELS, metrics), tmp_path / "roc.png", colours=16)
+    with Image.open(tmp_path / "roc.png") as picture:
+        assert picture.mode == "P"
+        assert 2 < len(np.unique(np.asarray(picture))) <= 16
 
 
 def test_the_curves_carry_areas_with_intervals_and_pass_the_operating_point(
@@ -70,63 +79,27 @@ def test_the_confusion_matrix_has_counts_and_shares_of_rows() -> None:
 def test_the_reliability_diagram_bins_by_probability() -> None:
     probabilities = np.array([0.0, 0.04, 0.15, 0.15, 0.95, 1.0])
     labels = np.array([0, 0, 0, 1, 1, 1])
-    upper, lower = figures.reliability(probabilities, labels).axes
-    assert texts(lower) == ["2", "2", *["0"] * 7, "2"]
-    points = upper.lines[1].get_xydata()
-    assert points == pytest.approx(np.array([[0.02, 0], [0.15, 0.5], [0.975, 1]]))
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
-    """Eight images without and two with pneumonia, 200 x 300 pixels."""
-    folder = tmp_path_factory.mktemp("gallery")
-    found = []
-    for index in range(10):
-        path = folder / f"{index}.png"
-        path.write_bytes(synthetic.encode(synthetic.chest(index, size=(200, 300))))
-        found.append(Sample(path, int(index >= 8)))
-    return found
-
-
-GALLERY_PROBABILITIES = np.array([0.0, 0.01, 0.02, 0.03, 0.2, 0.4, 0.7, 0.9999, 0.8, 0.9])
-
-
-def shown(samples: list[Sample]) -> list[list[str]]:
-    """What each row of the gallery says: heading, captions, and what stands in for pictures."""
-    cams = RANDOM.normal(size=(10, 7, 7)).astype(np.float32)
-    cells = figures.gallery(samples, GALLERY_PROBABILITIES, cams, 0.5).axes
-    said = [texts(axes) + [axes.get_title()] * bool(axes.images) for axes in cells]
-    return [list(chain(*said[row * 5 : row * 5 + 5])) for row in range(4)]
-
-
-def test_the_gallery_spreads_right_answers_and_ranks_wrong_ones(samples: list[Sample]) -> None:
-    assert shown(samples) == [
-        ["True positives\n2 of 2\nPNEUMONIA", "P = 0.900", "P = 0.800"],
-        ["True negatives\n6 of 8\nNORMAL", "P < 0.001", "P = 0.030", "P = 0.200", "P = 0.400"],
-        ["False positives\n2 of 8\nNORMAL", "P > 0.999", "P = 0.700"],
-        ["False negatives\n0 of 2\nPNEUMONIA", "No example."],
+    logits = logit([0.25, 0.25, 0.25, 0.25, 0.75, 0.75])
+    figure = figures.reliability(logits, probabilities, labels)
+    upper, lower = figure.axes
+    assert texts(lower) == [
+        *["0", "0", "4", "0", "0", "0", "0", "2", "0", "0"],
+        *["2", "2", "0", "0", "0", "0", "0", "0", "0", "2"],
     ]
+    before, after = (container[0].get_xydata() for container in upper.containers)
+    assert before == pytest.approx(np.array([[0.25, 0.25], [0.75, 1]]))
+    assert after == pytest.approx(np.array([[0.02, 0], [0.15, 0.5], [0.975, 1]]))
+    # (0 + 2 * 0.25) / 6, and (2 * 0.02 + 2 * 0.35 + 2 * 0.025) / 6.
+    assert legend(figure)[1:] == ["Before calibration: ECE 0.083", "Calibrated: ECE 0.132"]
 
 
-def test_the_gallery_shows_pairs_of_the_original_aspect_ratio(samples: list[Sample]) -> None:
-    picture = figures._pair(samples[0].path, np.ones((7, 7), np.float32), "pneumonia")
-    assert picture.shape == (200, 609, 3)
-    plain, explained = picture[:, :300], picture[:, 309:]
-    assert (plain == synthetic.chest(0, size=(200, 300))[:, :, np.newaxis]).all()
-    assert explained[..., 0].mean() > explained[..., 2].mean() + 20
-
-
-def test_the_gallery_is_a_png_of_readable_size(samples: list[Sample], tmp_path: Path) -> None:
-    cams = np.ones((10, 7, 7), np.float32)
-    figure = figures.gallery(samples, GALLERY_PROBABILITIES, cams, 0.5)
-    figures.save(figure, tmp_path / "gallery.png")
-    with Image.open(tmp_path / "gallery.png") as picture:
-        assert 1800 < picture.width < 2600
-        assert 900 < picture.height < 1500
+def test_the_reliability_diagram_tells_the_error_that_is_measured(metrics: dict[str, Any]) -> None:
+    figure = figures.reliability(LOGITS, PROBABILITIES, LABELS)
+    assert legend(figure)[2] == f"Calibrated: ECE {metrics['ece']:.3f}"
 
 
 def test_figures_leave_no_global_state() -> None:
     from matplotlib import pyplot
 
-    figures.reliability(PROBABILITIES, LABELS)
+    figures.reliability(LOGITS, PROBABILITIES, LABELS)
     assert pyplot.get_fignums() == []
