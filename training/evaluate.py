@@ -40,6 +40,7 @@ METRICS_FILE = "metrics.json"
 
 _SPOILT = 100
 _DRAWING_SEED = 0
+_GRAYS, _COLOURS = 32, 64
 _CELLS = (("true negatives", "false positives"), ("false negatives", "true positives"))
 
 
@@ -97,8 +98,9 @@ def examine(
         "shift": shift.measure(engine, images, found, threshold),
         "novelty": novelty_report.measure(engine, found.novelty, unrelated | spoilt, limit),
     }
-    figures.save(shift.figure(engine, threshold), drawings / shift.FILE_NAME)
-    figures.save(novelty_report.contact_sheet(unrelated), drawings / novelty_report.FILE_NAME)
+    taken, sheet = shift.figure(engine, threshold), novelty_report.contact_sheet(unrelated)
+    figures.save(taken, drawings / shift.FILE_NAME, _GRAYS)
+    figures.save(sheet, drawings / novelty_report.FILE_NAME, _GRAYS)
     if explained:
         try:
             checks = explanations.check(model, engine, images, explained)
@@ -106,7 +108,7 @@ def examine(
             typer.echo(f"the explanations were not checked: {error}", err=True)
         else:
             metrics["explanations"] = checks
-            figures.save(explanations.figure(checks), drawings / explanations.FILE_NAME)
+            figures.save(explanations.figure(checks), drawings / explanations.FILE_NAME, _COLOURS)
     return found, metrics
 
 

@@ -20,7 +20,7 @@ Numbers = npt.NDArray[np.floating[Any]]
 
 FILE_NAME = "not_chest_xrays.png"
 
-_DPI = 100
+_DPI = 72
 _COLUMNS = 5
 
 

@@ -27,7 +27,7 @@ FILE_NAME = "taken_otherwise.png"
 _CROP = MODEL_SIDE // 10
 _SEED = 1
 _RESAMPLES = 1_000
-_DPI = 100
+_DPI = 72
 
 
 def changed() -> dict[str, Callable[[Gray], Gray]]:
