@@ -48,15 +48,7 @@ def has_enough_patients(images: data.Images) -> bool:
 
 def probability(images: data.Images) -> Floats:
     """P(PNEUMONIA) of each image by its acquisition, from a fit to other patients: `[N]`."""
-    found: Floats = cross_val_predict(
-        _classifier(),
-        features(images.pixels),
-        images.labels.astype(int),
-        groups=images.patients,
-        cv=StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED),
-        method="predict_proba",
-    )[:, 1]
-    return found
+    return _by_other_patients(features(images.pixels), images)
 
 
 def weights(
@@ -72,9 +64,11 @@ def weights(
         `[N]` of the training and of the validation images, for which the classifier is fitted to
         the training images.
     """
-    classifier = _classifier().fit(features(train.pixels), train.labels)
+    seen = features(train.pixels)
+    classifier = _classifier().fit(seen, train.labels)
     of_validation = classifier.predict_proba(features(validation.pixels))[:, 1]
-    return _inverse(probability(train), train.labels), _inverse(of_validation, validation.labels)
+    of_train = _by_other_patients(seen, train)
+    return _inverse(of_train, train.labels), _inverse(of_validation, validation.labels)
 
 
 def against(probabilities: Floats, labels: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
@@ -86,6 +80,18 @@ def against(probabilities: Floats, labels: npt.NDArray[np.floating]) -> npt.NDAr
         count = round(len(members) * AGAINST_SHARE)
         chosen[members[np.argsort(-wrong[members], kind="stable")[:count]]] = True
     return chosen
+
+
+def _by_other_patients(seen: Floats, images: data.Images) -> Floats:
+    found: Floats = cross_val_predict(
+        _classifier(),
+        seen,
+        images.labels.astype(int),
+        groups=images.patients,
+        cv=StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=_SEED),
+        method="predict_proba",
+    )[:, 1]
+    return found
 
 
 def _classifier() -> HistGradientBoostingClassifier:

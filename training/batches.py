@@ -64,6 +64,10 @@ class TrainingBatches(Batches):
     def _compressed(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         if self._random.random() >= _RECOMPRESSED:
             return image
-        quality = int(self._random.integers(*_QUALITIES))
-        _, stored = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
-        return np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE), np.uint8)[..., np.newaxis]
+        return through_jpeg(image, int(self._random.integers(*_QUALITIES)))[..., np.newaxis]
+
+
+def through_jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    """What a JPEG of that quality keeps of a grayscale image, uint8 `[height, width]`."""
+    _, stored = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE), np.uint8)

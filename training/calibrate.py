@@ -33,17 +33,22 @@ def scaling(logits: Floats, labels: Floats) -> Scaling:
     """
 
     def loss(parameters: Floats) -> float:
-        log_odds = logits / np.exp(parameters[0]) + parameters[1]
-        return float(np.mean(np.logaddexp(0, log_odds) - labels * log_odds))
+        scaled = logits / np.exp(parameters[0]) + parameters[1]
+        return float(np.mean(np.logaddexp(0, scaled) - labels * scaled))
 
     found = minimize(loss, (0.0, 0.0), bounds=(_LOG_TEMPERATURES, _BIASES))
     log_temperature, bias = found.x
     return Scaling(temperature=float(np.exp(log_temperature)), bias=float(bias))
 
 
+def log_odds(logits: Floats, scaling: Scaling) -> Floats:
+    """Calibrated log-odds of PNEUMONIA, of the shape of `logits`."""
+    return logits / scaling.temperature + scaling.bias
+
+
 def probability(logits: Floats, scaling: Scaling) -> Floats:
     """Calibrated P(PNEUMONIA), of the shape of `logits`."""
-    scaled: Floats = expit(logits / scaling.temperature + scaling.bias)
+    scaled: Floats = expit(log_odds(logits, scaling))
     return scaled
 
 

@@ -9,6 +9,9 @@ from typer.core import TyperGroup
 from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 
+TrainingData = Annotated[
+    Path, typer.Argument(metavar="DIR", help="labelled images: DIR/train/{NORMAL,PNEUMONIA}/*")
+]
 ModelStore = Annotated[
     Path, typer.Option(help="the folder of the models", show_default="the project's own")
 ]
@@ -53,9 +56,7 @@ def download(
 
 @app.command()
 def fit(
-    data_dir: Annotated[
-        Path, typer.Argument(metavar="DIR", help="labelled images: DIR/train/{NORMAL,PNEUMONIA}/*")
-    ],
+    data_dir: TrainingData,
     run: Annotated[
         Path, typer.Option(file_okay=False, help="where the run is kept; give it again to resume")
     ],
@@ -82,8 +83,9 @@ def fit(
     """Fine-tune an ImageNet network to tell PNEUMONIA from NORMAL.
 
     First the layers without ImageNet weights are trained, then the whole
-    network at a lower rate, each phase until the validation loss stops
-    falling. Validation and calibration patients are held out of DIR/train.
+    network at a lower rate, each phase until the area under the validation
+    patients' ROC curve stops growing. Validation and calibration patients
+    are held out of DIR/train.
 
     RUN holds the log of every epoch and the best weights. A fit that was
     killed at any moment resumes with the same command. `export` makes a
@@ -198,9 +200,7 @@ def evaluate(
 
 @app.command()
 def ablate(
-    data_dir: Annotated[
-        Path, typer.Argument(metavar="DIR", help="labelled images: DIR/train/{NORMAL,PNEUMONIA}/*")
-    ],
+    data_dir: TrainingData,
     out: Annotated[Path, typer.Option(file_okay=False, help="a JSON file for each idea")],
     weights: Annotated[str, typer.Option(help="as for fit")] = "imagenet",
     idea: Annotated[

@@ -36,9 +36,9 @@ from scipy.stats import rankdata
 from app.imaging.decode import MODEL_SIDE
 from app.inference.engine import Engine
 from model_store.store import ModelVersion
-from training import data
+from training import calibrate, data
 from training.answers import infer
-from training.figures import DPI
+from training.figures import BLUE, DPI, GRAY, ORANGE
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -56,8 +56,7 @@ _STEPS = 10
 _GRID = 7
 _PATCH = MODEL_SIDE // _GRID
 _IMAGES_PER_DRAW = 8
-# Okabe and Ito's palette, as in `figures`.
-_COLOURS = {"grad_cam": "#0072B2", "random": "#777777", "occlusion": "#D55E00"}
+_COLOURS = {"grad_cam": BLUE, "random": GRAY, "occlusion": ORANGE}
 
 
 def check(
@@ -198,11 +197,10 @@ def _choose(images: data.Images, n: int) -> data.Images:
 def _curves(version: ModelVersion, engine: Engine, pixels: Pixels) -> Floats:
     """The log-odds of the model's answers, `[N, kinds, maps, steps + 1]`."""
     calibration = version.manifest.calibration
-    scaling = calibration.scaling
 
     def ask(asked: Pixels) -> Floats:
         logits = infer(engine, asked).logit.astype(np.float64)
-        return logits / scaling.temperature + scaling.bias
+        return calibrate.log_odds(logits, calibration.scaling)
 
     called = expit(ask(pixels)) >= calibration.operating_point.threshold
     if called.all() or not called.any():

@@ -27,7 +27,7 @@ CONFUSION_MATRIX, RELIABILITY = "confusion_matrix.png", "reliability.png"
 DPI = 150
 
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/.
-_BLUE, _ORANGE, _GRAY = "#0072B2", "#D55E00", "#777777"
+BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#777777"
 
 
 def write(
@@ -73,8 +73,8 @@ def roc(probabilities: Numbers, labels: Numbers, metrics: Mapping[str, Any]) -> 
     figure, axes = _square("1 - specificity (false positive rate)", "Sensitivity (recall)")
     false_positive, true_positive, _ = roc_curve(labels, probabilities, drop_intermediate=False)
     area = f"AUC {with_interval(metrics, 'roc_auc')}"
-    axes.plot(false_positive, true_positive, color=_BLUE, lw=2, label=area, clip_on=False)
-    axes.plot([0, 1], [0, 1], color=_GRAY, lw=1, ls="--", label="Chance")
+    axes.plot(false_positive, true_positive, color=BLUE, lw=2, label=area, clip_on=False)
+    axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="Chance")
     spans = metrics["intervals"]
     _mark_operating_point(
         axes,
@@ -95,9 +95,9 @@ def precision_recall(probabilities: Numbers, labels: Numbers, metrics: Mapping[s
     precision, recall, _ = precision_recall_curve(labels, probabilities)
     area = f"Average precision {with_interval(metrics, 'pr_auc')}"
     # The area sums precision times the step in recall that led to it: a staircase.
-    axes.step(recall, precision, where="post", color=_BLUE, lw=2, label=area, clip_on=False)
+    axes.step(recall, precision, where="post", color=BLUE, lw=2, label=area, clip_on=False)
     share = float(np.mean(labels))
-    axes.axhline(share, color=_GRAY, lw=1, ls="--", label=f"Share of PNEUMONIA {share:.3f}")
+    axes.axhline(share, color=GRAY, lw=1, ls="--", label=f"Share of PNEUMONIA {share:.3f}")
     found, spans = metrics["classification_report"], metrics["intervals"]
     point = found["PNEUMONIA"]
     edges = spans["classification_report"]["PNEUMONIA"]
@@ -141,13 +141,13 @@ def reliability(logits: Numbers, probabilities: Numbers, labels: Numbers) -> Fig
     """
     figure = Figure(figsize=(6.4, 7.2), dpi=DPI, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 1], [0, 1], color=_GRAY, lw=1, ls="--", label="Perfectly calibrated")
+    upper.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="Perfectly calibrated")
     before, after = expit(np.asarray(logits, np.float64)), np.asarray(probabilities, np.float64)
     truth = np.asarray(labels, np.int64)
     # Many a pair of bars lies at one probability: the thin one is drawn over the broad one.
     for side, scores, title, looks in (
-        (-1, before, "Before calibration", {"color": _ORANGE, "fmt": "s", "lw": 5, "alpha": 0.5}),
-        (1, after, "Calibrated", {"color": _BLUE, "fmt": "o", "lw": 1.5, "capsize": 3}),
+        (-1, before, "Before calibration", {"color": ORANGE, "fmt": "s", "lw": 5, "alpha": 0.5}),
+        (1, after, "Calibrated", {"color": BLUE, "fmt": "o", "lw": 1.5, "capsize": 3}),
     ):
         _add_bins(upper, scores, truth, title, looks)
         counts = np.bincount(calibrate.bins(scores), minlength=calibrate.BINS)
@@ -220,7 +220,7 @@ def _mark_operating_point(
         ms=7,
         lw=1.5,
         capsize=3,
-        color=_ORANGE,
+        color=ORANGE,
         label=label,
         zorder=3,
         clip_on=False,

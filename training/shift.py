@@ -18,6 +18,7 @@ from app.imaging.decode import MODEL_SIDE, to_model_input
 from app.inference.engine import Answers, Engine
 from training import acquisition, bootstrap, data, phantoms
 from training.answers import infer
+from training.batches import through_jpeg
 from training.weighted import Answered
 
 Gray = npt.NDArray[np.uint8]
@@ -38,7 +39,7 @@ def changed() -> dict[str, Callable[[Gray], Gray]]:
         "brighter": lambda image: _gamma(image, 0.6),
         "darker": lambda image: _gamma(image, 1.6),
         "blurred": lambda image: cv2.GaussianBlur(image, (0, 0), 1.5).astype(np.uint8),
-        "compressed": _compressed,
+        "compressed": lambda image: through_jpeg(image, 20),
     }
 
 
@@ -126,9 +127,3 @@ def _cropped(image: Gray) -> Gray:
 
 def _gamma(image: Gray, gamma: float) -> Gray:
     return np.rint(255 * (image / 255) ** gamma).astype(np.uint8)
-
-
-def _compressed(image: Gray) -> Gray:
-    """As a JPEG of quality 20."""
-    _, stored = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, 20))
-    return np.asarray(cv2.imdecode(stored, cv2.IMREAD_GRAYSCALE), np.uint8)

@@ -122,6 +122,30 @@ def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(resized)[:, :, np.newaxis]
 
 
+def check_not_too_many(width: int, height: int, max_pixels: int) -> None:
+    """Refuse an image by its declared size, before its pixels are decoded.
+
+    Raises:
+        UnreadableImageError: more pixels than `max_pixels`.
+    """
+    if width * height > max_pixels:
+        raise UnreadableImageError(
+            f"The image declares {width} x {height} pixels; at most {max_pixels:,} are read."
+        )
+
+
+def check_not_too_small(width: int, height: int) -> None:
+    """Refuse an image in which there is nothing to be seen.
+
+    Raises:
+        UnreadableImageError: a side under 64 pixels.
+    """
+    if min(width, height) < MIN_SIDE:
+        raise UnreadableImageError(
+            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}."
+        )
+
+
 def _sniff(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
@@ -133,14 +157,8 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
     # A TIFF's tile is decoded whole, however little of it the image shows.
     tags = getattr(image, "tag_v2", {})
     for w, h in ((width, height), (tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0))):
-        if w * h > max_pixels:
-            raise UnreadableImageError(
-                f"The image declares {w} x {h} pixels; at most {max_pixels:,} are read."
-            )
-    if min(width, height) < MIN_SIDE:
-        raise UnreadableImageError(
-            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}."
-        )
+        check_not_too_many(w, h, max_pixels)
+    check_not_too_small(width, height)
 
 
 def _grayscale(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -12,12 +12,13 @@ from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 from app.imaging.decode import (
     DEFAULT_MAX_PIXELS,
     LOW_RESOLUTION,
-    MIN_SIDE,
     MODEL_SIDE,
     ImageError,
     Radiograph,
     UnreadableImageError,
     UnsupportedFormatError,
+    check_not_too_many,
+    check_not_too_small,
 )
 
 _PREAMBLE = 128
@@ -67,15 +68,8 @@ def _check(dataset: Dataset, max_pixels: int) -> None:
         raise UnreadableImageError("The DICOM file holds several frames; only one is read.")
     if dataset.PhotometricInterpretation not in _MONOCHROME:
         raise UnreadableImageError("The DICOM image is not grayscale.")
-    width, height = dataset.Columns, dataset.Rows
-    if width * height > max_pixels:
-        raise UnreadableImageError(
-            f"The image declares {width} x {height} pixels; at most {max_pixels:,} are read."
-        )
-    if min(width, height) < MIN_SIDE:
-        raise UnreadableImageError(
-            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}."
-        )
+    check_not_too_many(dataset.Columns, dataset.Rows, max_pixels)
+    check_not_too_small(dataset.Columns, dataset.Rows)
 
 
 def _grayscale(dataset: Dataset) -> npt.NDArray[np.uint8]:
