@@ -15,7 +15,7 @@ Batch = tuple[npt.NDArray[np.uint8], Floats, Floats]
 
 
 class Batches(keras.utils.PyDataset):
-    """Images uint8 `[B, 224, 224, 1]`, labels `[B, 1]` and weights `[B]`, in their order.
+    """Images uint8 `[B, side, side, 1]`, labels `[B, 1]` and weights `[B]`, in their order.
 
     Keras' cross-entropy is the mean over the last axis. Of labels `[B]` that is the batch: one
     number, which the weights of single images then no longer change.
@@ -65,6 +65,16 @@ class TrainingBatches(Batches):
         if self._random.random() >= _RECOMPRESSED:
             return image
         return through_jpeg(image, int(self._random.integers(*_QUALITIES)))[..., np.newaxis]
+
+
+def shrunk(images: data.Images, side: int) -> data.Images:
+    """The images at `side` x `side`, antialiased; as they are, if that is their side."""
+    if images.pixels.shape[1] == side:
+        return images
+    pixels = [
+        cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images.pixels
+    ]
+    return data.Images(images.samples, np.stack(pixels)[..., np.newaxis])
 
 
 def through_jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:

@@ -66,10 +66,11 @@ def fit(
     ] = "imagenet",
     dropout: Annotated[float, typer.Option(min=0, max=0.9)] = 0.3,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
-    head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 1,
+    head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 2,
     head_learning_rate: Annotated[float, typer.Option(help="Adam's, in the first phase")] = 5e-4,
-    epochs: Annotated[int, typer.Option(min=1, help="most epochs of the second phase")] = 20,
-    learning_rate: Annotated[float, typer.Option(help="Adam's, in the second phase")] = 1e-4,
+    small_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the second phase")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="most epochs of the third phase")] = 12,
+    learning_rate: Annotated[float, typer.Option(help="Adam's, after the first phase")] = 1e-4,
     weight_decay: Annotated[float, typer.Option(help="AdamW's")] = 1e-4,
     label_smoothing: Annotated[
         float, typer.Option(min=0, max=0.5, help="keeps the logits small")
@@ -83,9 +84,9 @@ def fit(
     """Fine-tune an ImageNet network to tell PNEUMONIA from NORMAL.
 
     First the layers without ImageNet weights are trained, then the whole
-    network at a lower rate, each phase until the area under the validation
-    patients' ROC curve stops growing. Validation and calibration patients
-    are held out of DIR/train.
+    network at a lower rate, on images of half the side and then of the whole,
+    each phase until the area under the validation patients' ROC curve stops
+    growing. Validation and calibration patients are held out of DIR/train.
 
     RUN holds the log of every epoch and the best weights. A fit that was
     killed at any moment resumes with the same command. `export` makes a
@@ -102,6 +103,7 @@ def fit(
         batch_size=batch_size,
         head_epochs=head_epochs,
         head_learning_rate=head_learning_rate,
+        small_epochs=small_epochs,
         epochs=epochs,
         learning_rate=learning_rate,
         weight_decay=weight_decay,

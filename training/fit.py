@@ -1,4 +1,4 @@
-"""Fine-tune the network in two phases, resuming wherever a kill left it.
+"""Fine-tune the network in three phases, resuming wherever a kill left it.
 
 A run's directory holds `config.json` and, for each phase, the per-epoch log, Keras' backup of the
 training state, and the best weights, which are complete once the log names their epoch.
@@ -10,20 +10,24 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
 import numpy as np
 import typer
 
+from app.imaging.decode import MODEL_SIDE
 from training import acquisition, data, model
-from training.batches import Batches, TrainingBatches
+from training.batches import Batches, TrainingBatches, shrunk
 from training.command import command
 from training.datasets import kermany
 
 # The area, not the loss: scaling the logits later makes good what shifts or stretches them all.
 MONITOR, MODE = "val_auc", "max"
 _PATIENCE = 4
+_SMALL_SIDE = MODEL_SIDE // 2
+_AVERAGING = 0.99
 
 Rows = list[dict[str, str]]
 
@@ -43,6 +47,7 @@ class Config:
     batch_size: int
     head_epochs: int
     head_learning_rate: float
+    small_epochs: int
     epochs: int
     learning_rate: float
     weight_decay: float
@@ -65,12 +70,34 @@ class Config:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training with its own learning rate."""
+    """A part of the training with its own learning rate, on images of `side` x `side`."""
 
     name: str
+    side: int
     train_all_layers: bool
     epochs: int
     learning_rate: float
+
+
+class AveragedCheckpoint(keras.callbacks.ModelCheckpoint):
+    """Saves the averaged weights, which are those that were validated.
+
+    Args:
+        swap: gives validation the averaged weights, and takes them back.
+        arguments: ModelCheckpoint's.
+        options: ModelCheckpoint's.
+    """
+
+    def __init__(
+        self, swap: keras.callbacks.SwapEMAWeights, *arguments: Any, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self._swap = swap
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._swap.on_test_begin()
+        super().on_epoch_end(epoch, logs)
+        self._swap.on_test_end()
 
 
 class Recall(keras.callbacks.Callback):
@@ -101,25 +128,36 @@ def fit(config: Config, run: Path) -> Path:
     parts = data.split(kermany.find(Path(config.data) / "train"), config.seed)
     train = data.load(parts[data.TRAIN], "training images")
     validation = data.load(parts[data.VALIDATION], "validation images")
-    network = model.build(
-        config.backbone, config.weights, config.dropout, config.seed, config.precision
-    )
-    weights, validation_weights = acquisition.weights(train, validation)
-    batches = (
-        TrainingBatches(train, config.batch_size, weights, config.seed),
-        Batches(validation, config.batch_size, validation_weights),
-    )
-    best = run
+    weights = acquisition.weights(train, validation)
+    best = None
     for phase in phases(config):
+        network = model.build(
+            config.backbone,
+            config.weights,
+            config.dropout,
+            config.seed,
+            config.precision,
+            phase.side,
+        )
+        if best:
+            network.classifier.load_weights(best)
+        batches = (
+            TrainingBatches(shrunk(train, phase.side), config.batch_size, weights[0], config.seed),
+            Batches(shrunk(validation, phase.side), config.batch_size, weights[1]),
+        )
         best = _train(network, phase, config, batches, run / phase.name)
     return best
 
 
 def phases(config: Config) -> list[Phase]:
-    """First what starts untrained, then the whole network at a lower rate."""
+    """First what starts untrained, then the whole network at a lower rate.
+
+    Most of it on images of half the side: four epochs in the time of one.
+    """
     return [
-        Phase("1-head", False, config.head_epochs, config.head_learning_rate),
-        Phase("2-all", True, config.epochs, config.learning_rate),
+        Phase("1-head", _SMALL_SIDE, False, config.head_epochs, config.head_learning_rate),
+        Phase("2-small", _SMALL_SIDE, True, config.small_epochs, config.learning_rate),
+        Phase("3-all", MODEL_SIDE, True, config.epochs, config.learning_rate),
     ]
 
 
@@ -171,7 +209,12 @@ def _train(
         folder.mkdir(exist_ok=True)
         network.freeze_pretrained(not phase.train_all_layers)
         classifier.compile(
-            optimizer=keras.optimizers.AdamW(phase.learning_rate, weight_decay=config.weight_decay),
+            optimizer=keras.optimizers.AdamW(
+                phase.learning_rate,
+                weight_decay=config.weight_decay,
+                use_ema=True,
+                ema_momentum=_AVERAGING,
+            ),
             loss=keras.losses.BinaryCrossentropy(
                 from_logits=True, label_smoothing=config.label_smoothing
             ),
@@ -190,9 +233,7 @@ def _train(
             )
         shutil.rmtree(folder / "backup", ignore_errors=True)
         (folder / "done").touch()
-    best = _best(folder)
-    classifier.load_weights(best)
-    return best
+    return _best(folder)
 
 
 def _ended(rows: Rows, phase: Phase) -> bool:
@@ -208,12 +249,15 @@ def _callbacks(folder: Path) -> list[keras.callbacks.Callback]:
     plateau = keras.callbacks.ReduceLROnPlateau(
         MONITOR, mode=MODE, factor=0.3, patience=1, verbose=1
     )
+    swap = keras.callbacks.SwapEMAWeights()
     # The order is what makes a kill harmless: weights, then the log that names them, then the
     # backup that moves the training on.
     return [
         stopping,
         plateau,
-        keras.callbacks.ModelCheckpoint(
+        swap,
+        AveragedCheckpoint(
+            swap,
             str(folder / "epoch-{epoch:03d}.weights.h5"),
             MONITOR,
             mode=MODE,

@@ -30,7 +30,7 @@ class Network:
     """One set of weights, seen through three models.
 
     Attributes:
-        backbone: grayscale 0..255 `[N, 224, 224, 1]` to the last convolution's output
+        backbone: grayscale 0..255 `[N, side, side, 1]` to the last convolution's output
             `[N, h, w, channels]`; holds the backbone's own normalisation.
         head: that output to the logit of PNEUMONIA `[N]`.
         classifier: augmentation (in training only), backbone, head.
@@ -54,6 +54,7 @@ def build(
     dropout: float = 0.3,
     seed: int = 0,
     precision: str = "float32",
+    side: int = MODEL_SIDE,
 ) -> Network:
     """Build the network.
 
@@ -65,6 +66,7 @@ def build(
         seed: of the augmentation, the dropout and the initialisers.
         precision: Keras' dtype policy for the backbone. The weights are float32 under every
             policy, so a network trained under one is evaluated and exported under another.
+        side: of the images. The weights are the same for every side.
 
     Raises:
         WeightsError: no such backbone, or weights that are not there or do not fit it.
@@ -73,7 +75,8 @@ def build(
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        return assemble(*pretrained(backbone, weights), dropout, seed, augmentation.layers(seed))
+        parts = pretrained(backbone, weights, side)
+        return assemble(*parts, dropout, seed, augmentation.layers(seed))
     finally:
         keras.config.set_dtype_policy(before)
 

@@ -20,11 +20,11 @@ from training.batches import Batches, TrainingBatches
 from training.datasets import kermany
 from training.fit import Config, RunError
 
-# The second phase's area never grows after its first epoch: the rate falls to 30 % after each
+# The last phase's area never grows after its first epoch: the rate falls to 30 % after each
 # further one, and the fourth of them is the last.
 LAST = 5
 UNDISTURBED = [(epoch, tiny.STILL * 0.3 ** max(0, epoch - 1)) for epoch in range(LAST)]
-PHASE = "2-all"
+PHASE = "3-all"
 STEPS = 4  # an epoch's: 16 of the 20 images, 4 at a time
 
 
@@ -55,14 +55,14 @@ def finished(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def epochs(run: Path) -> list[tuple[int, float]]:
-    """The epochs and learning rates of the second phase's log."""
+    """The epochs and learning rates of the last phase's log."""
     rows = fit.log(run / PHASE)
     return [(int(row["epoch"]), float(row["learning_rate"])) for row in rows]
 
 
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
-    """A run whose first phase is done, and whose second has not begun."""
+    """A run whose first phases are done, and whose last has not begun."""
     return Path(shutil.copytree(finished, tmp_path / "run", ignore=lambda *_: {PHASE}))
 
 
@@ -96,7 +96,7 @@ def killed_fit(config: Config, run: Path) -> None:
 
 
 def killed_after(callback: type, epoch: int, chests: Path, run: Path) -> None:
-    """A fit that is killed after a callback has seen the end of an epoch of the second phase."""
+    """A fit that is killed after a callback has seen the end of an epoch of the last phase."""
     with pytest.MonkeyPatch.context() as patch:
         kill(
             patch,
@@ -120,7 +120,7 @@ def test_a_run_keeps_its_configuration_command_log_and_best_weights(finished: Pa
     assert {"epoch", "loss", "auc", "val_loss", "val_auc", "learning_rate"} <= fit.log(
         finished / PHASE
     )[0].keys()
-    assert [phase.name for phase in fit.phases(config)] == ["1-head", PHASE]
+    assert [phase.name for phase in fit.phases(config)] == ["1-head", "2-small", PHASE]
     assert_as_undisturbed(finished)
 
 
@@ -151,7 +151,7 @@ def test_what_came_with_weights_is_frozen_in_the_first_phase_only(
 
     monkeypatch.setattr(keras.Model, "compile", record)
     fit.fit(tiny.config(chests, epochs=1), tmp_path)
-    assert trained == [{"dense"}, {"conv", "dense"}]
+    assert trained == [{"dense"}, {"conv", "dense"}, {"conv", "dense"}]
 
 
 def test_a_finished_run_is_not_trained_again(
@@ -197,7 +197,7 @@ def parts(chests: Path) -> tuple[data.Images, data.Images]:
     return data.load(found[data.TRAIN], ""), data.load(found[data.VALIDATION], "")
 
 
-def test_both_phases_weigh_the_images_by_their_acquisition(
+def test_every_phase_weighs_the_images_by_their_acquisition(
     parts: tuple[data.Images, data.Images],
     chests: Path,
     tmp_path: Path,
@@ -222,14 +222,15 @@ def test_both_phases_weigh_the_images_by_their_acquisition(
     monkeypatch.setattr(keras.Model, "fit", record)
     fit.fit(tiny.config(chests, epochs=1), tmp_path)
     assert asked == [images.samples for images in parts]
-    assert len(given) == 2
+    assert len(given) == 3
     for train, validation in given:
         assert isinstance(train, TrainingBatches)
         assert not isinstance(validation, TrainingBatches)
         found = np.concatenate([train[index][2] for index in range(len(train))])
         np.testing.assert_array_equal(np.sort(found), weights[0])
-        np.testing.assert_array_equal(validation[0][0], parts[1].pixels)
         np.testing.assert_array_equal(validation[0][2], weights[1])
+    assert [train[0][0].shape[1] for train, _ in given] == [112, 112, 224]
+    np.testing.assert_array_equal(given[-1][1][0][0], parts[1].pixels)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -364,12 +365,12 @@ def test_recall_gives_the_callbacks_their_state_back() -> None:
 
 
 def test_a_process_killed_in_the_middle_of_an_epoch_resumes_there(chests: Path, run: Path) -> None:
-    # In the second phase's fourth epoch, after the log's header and three rows.
+    # In the last phase's fourth epoch, after the log's header and three rows.
     script = (
         "import os, runpy, signal, sys\nfrom training import fit\n"
         "original = fit.Batches.__getitem__\n"
         "def take(batches, index):\n"
-        "    log = os.path.join(sys.argv[2], '2-all', 'log.csv')\n"
+        "    log = os.path.join(sys.argv[2], '3-all', 'log.csv')\n"
         "    if index == 2 and os.path.exists(log) and len(open(log).readlines()) == 4:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return original(batches, index)\n"

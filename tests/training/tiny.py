@@ -26,7 +26,7 @@ def images(folder: Path, patients: int = 10, size: tuple[int, int] = (64, 80)) -
 
 
 def config(data: Path, **changes: Any) -> fit.Config:
-    """Of a fit whose first phase has one epoch, and whose second stops early in its fifth."""
+    """Of a fit whose first phases have one epoch, and whose last stops early in its fifth."""
     still = fit.Config(
         data=str(data),
         backbone="Tiny",
@@ -35,6 +35,7 @@ def config(data: Path, **changes: Any) -> fit.Config:
         batch_size=4,
         head_epochs=1,
         head_learning_rate=STILL,
+        small_epochs=1,
         epochs=9,
         learning_rate=STILL,
         weight_decay=0.0,
@@ -45,14 +46,21 @@ def config(data: Path, **changes: Any) -> fit.Config:
     return replace(still, **changes)
 
 
-def build(*_: object, seed: int = 0) -> model.Network:
+def build(
+    backbone: str = "Tiny",
+    weights: str = model.NO_WEIGHTS,
+    dropout: float = 0.0,
+    seed: int = 0,
+    precision: str = "float32",
+    side: int = 224,
+) -> model.Network:
     """What stands in for `model.build`: no augmentation, whose tracing takes most of a tiny fit."""
     keras.utils.set_random_seed(seed)
-    rgb = keras.Input((224, 224, 3))
+    rgb = keras.Input((side, side, 3))
     trunk = keras.Model(
         rgb, keras.layers.Conv2D(4, 32, strides=32, activation="relu", name="conv")(rgb)
     )
-    return model.assemble(trunk, lambda pixels: pixels / 255.0, trunk.layers[1:], 0.0, seed, [])
+    return model.assemble(trunk, lambda pixels: pixels / 255.0, trunk.layers[1:], dropout, seed, [])
 
 
 if __name__ == "__main__":
