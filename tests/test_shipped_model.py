@@ -11,7 +11,7 @@ from app.imaging.decode import decode, to_model_input
 from app.inference import engine
 from app.inference.engine import Answers
 from model_store.store import ModelVersion, resolve
-from tests import synthetic
+from tests import pages, synthetic
 from training import data, negatives
 from training.datasets import kermany
 
@@ -141,3 +141,10 @@ def test_a_version_brings_its_model_card(shipped: ModelVersion) -> None:
     assert figures
     assert all((shipped.path / figure).is_file() for figure in figures)
     assert shipped.manifest.provenance.command in card
+
+
+def test_the_model_card_opens_without_a_network(shipped: ModelVersion) -> None:
+    pictures, fetched = pages.read((shipped.path / "MODEL_CARD.html").read_text())
+
+    assert pictures
+    assert fetched == []

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from scipy.special import expit
 from app.inference.engine import Answers
 from training import acquisition, augmentation, data, model, report, shift
 from training.answers import infer
-from training.batches import TrainingBatches
+from training.batches import TrainingBatches, shrunk
 
 SIDE = 112
 EPOCHS = 6
@@ -38,7 +37,7 @@ _SPECIFICITIES = "as they are", "cropped", "low contrast"
 
 @dataclass(frozen=True)
 class Idea:
-    """What a fit leaves out of the recipe of `fit`, or adds to it.
+    """What a fit leaves out of the base, or adds to it: all that `fit` does but the averaging.
 
     Attributes:
         without: the families of `augmentation` that are left out.
@@ -54,7 +53,7 @@ class Idea:
 
 
 IDEAS: Mapping[str, Idea] = {
-    "the recipe": Idea(),
+    "the base": Idea(),
     "no augmentation": Idea(without=augmentation.FAMILIES),
     **{f"without {family}": Idea(without=(family,)) for family in augmentation.FAMILIES},
     "all images alike": Idea(weighted=False),
@@ -75,7 +74,7 @@ class Trained:
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
         """Answer uint8 `[N, 224, 224, 1]`."""
-        logits = self.classifier.predict_on_batch(_small(images).astype(np.float32))
+        logits = self.classifier.predict_on_batch(shrunk(images, SIDE).astype(np.float32))
         nothing = np.zeros(len(images), np.float32)
         return Answers(logits, expit(logits), np.zeros((len(images), 1, 1), np.float32), nothing)
 
@@ -145,7 +144,7 @@ def _fit(idea: Idea, images: data.Images, weights: str, seed: int) -> keras.Mode
     if idea.weighted:
         counts, _ = acquisition.weights(images, images)
     batches = TrainingBatches(
-        data.Images(images.samples, _small(images.pixels)), _BATCH_SIZE, counts, seed
+        data.Images(images.samples, shrunk(images.pixels, SIDE)), _BATCH_SIZE, counts, seed
     )
     steps = EPOCHS * len(batches)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -165,9 +164,3 @@ def _some(samples: Sequence[data.Sample], of_each_label: int, seed: int) -> list
         for label in range(len(data.LABELS))
         for sample in [samples[at] for at in order if samples[at].label == label][:of_each_label]
     ]
-
-
-def _small(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    size = SIDE, SIDE
-    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in pixels]
-    return np.stack(small)[..., np.newaxis]

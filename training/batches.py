@@ -67,14 +67,10 @@ class TrainingBatches(Batches):
         return through_jpeg(image, int(self._random.integers(*_QUALITIES)))[..., np.newaxis]
 
 
-def shrunk(images: data.Images, side: int) -> data.Images:
-    """The images at `side` x `side`, antialiased; as they are, if that is their side."""
-    if images.pixels.shape[1] == side:
-        return images
-    pixels = [
-        cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in images.pixels
-    ]
-    return data.Images(images.samples, np.stack(pixels)[..., np.newaxis])
+def shrunk(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """Images uint8 `[N, height, width, 1]` as `[N, side, side, 1]`, antialiased."""
+    small = [cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA) for image in pixels]
+    return np.stack(small)[..., np.newaxis]
 
 
 def through_jpeg(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:

@@ -8,7 +8,7 @@ import csv
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ def fit(config: Config, run: Path) -> Path:
     train = data.load(parts[data.TRAIN], "training images")
     validation = data.load(parts[data.VALIDATION], "validation images")
     weights = acquisition.weights(train, validation)
-    best = None
+    best: Path | None = None
     for phase in phases(config):
         network = model.build(
             config.backbone,
@@ -142,11 +142,11 @@ def fit(config: Config, run: Path) -> Path:
         if best:
             network.classifier.load_weights(best)
         batches = (
-            TrainingBatches(shrunk(train, phase.side), config.batch_size, weights[0], config.seed),
-            Batches(shrunk(validation, phase.side), config.batch_size, weights[1]),
+            TrainingBatches(_at(phase.side, train), config.batch_size, weights[0], config.seed),
+            Batches(_at(phase.side, validation), config.batch_size, weights[1]),
         )
         best = _train(network, phase, config, batches, run / phase.name)
-    return best
+    return best_weights(config, run)
 
 
 def phases(config: Config) -> list[Phase]:
@@ -180,6 +180,10 @@ def log(folder: Path) -> Rows:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _at(side: int, images: data.Images) -> data.Images:
+    return replace(images, pixels=shrunk(images.pixels, side))
 
 
 def _claim(run: Path, config: Config) -> None:

@@ -41,10 +41,10 @@ def ablate(chests: Path, out: Path, *ideas: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_each_idea_changes_the_recipe() -> None:
-    recipe, *others = ablation.IDEAS.values()
-    assert recipe == ablation.Idea()
-    assert recipe not in others
+def test_each_idea_changes_the_base() -> None:
+    base, *others = ablation.IDEAS.values()
+    assert base == ablation.Idea()
+    assert base not in others
     assert len(set(others)) == len(others)
     for idea in others:
         assert set(idea.without) <= set(augmentation.FAMILIES)
