@@ -12,6 +12,7 @@ from app.problems import Problem, too_large
 
 FIELD = "file"
 RAW_TYPES = (
+    "application/dicom",
     "application/octet-stream",
     "image/bmp",
     "image/jpeg",

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import typer
 from sklearn.model_selection import StratifiedGroupKFold
 
-from app.imaging.decode import ImageError, Radiograph, decode, to_model_input
-from app.imaging.dicom import decode_dicom, is_dicom
+from app.imaging.decode import Radiograph, decode, to_model_input
+from app.imaging.errors import ImageError
 
 LABELS = ("NORMAL", "PNEUMONIA")
 TRAIN, VALIDATION, CALIBRATION = "train", "validation", "calibration"
@@ -107,8 +107,7 @@ def read(path: Path) -> Radiograph:
     Raises:
         ImageError: it cannot be read.
     """
-    content = path.read_bytes()
-    return (decode_dicom if is_dicom(content) else decode)(content)
+    return decode(path.read_bytes())
 
 
 def _input(sample: Sample) -> npt.NDArray[np.uint8] | ImageError:

@@ -8,8 +8,17 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, TiffTags  # noqa: F401  (TiffTags registers the tag names)
 
+from app.imaging.dicom import read_dicom
+from app.imaging.dicom_file import is_dicom
+from app.imaging.errors import (
+    ImageError,
+    UnreadableImageError,
+    UnsupportedFormatError,
+    check_not_too_many,
+    check_not_too_small,
+)
+
 MODEL_SIDE = 224
-MIN_SIDE = 64
 DEFAULT_MAX_PIXELS = 40_000_000
 
 MULTIPLE_FRAMES = "only_the_first_frame_was_read"
@@ -38,25 +47,13 @@ _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANS = 100
 
 
-class ImageError(ValueError):
-    """The client's image cannot be read. The message is safe to show: it quotes no content."""
-
-
-class UnsupportedFormatError(ImageError):
-    """The bytes are not of an image type that we read."""
-
-
-class UnreadableImageError(ImageError):
-    """The image is of a type that we read, but broken, truncated, or of an unusable size."""
-
-
 @dataclass(frozen=True)
 class Radiograph:
     """A decoded image.
 
     Attributes:
         pixels: uint8 `[height, width]`, upright, higher is brighter.
-        format: `JPEG`, `PNG`, `WEBP`, `TIFF` or `BMP`, told by content.
+        format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `DICOM`, told by content.
         sha256: of the file's bytes, in hexadecimal.
         warnings: machine-readable codes.
     """
@@ -76,19 +73,51 @@ class Radiograph:
 
 
 def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Radiograph:
-    """Decode a JPEG, PNG, WebP, TIFF or BMP file.
+    """Decode a JPEG, PNG, WebP, TIFF, BMP or DICOM file.
 
-    Colour becomes luma (ITU-R 601), transparency is laid over black as an unexposed film's
-    background would be, more than 8 bits are stretched from the image's own minimum and maximum,
-    and the EXIF orientation is applied.
+    A DICOM image is shown as `read_dicom` says. Of the others, colour becomes luma (ITU-R 601),
+    transparency is laid over black as an unexposed film's background would be, more than 8 bits
+    are stretched from the image's own minimum and maximum, and the EXIF orientation is applied.
 
     Raises:
         UnsupportedFormatError: the bytes are of no such type.
-        UnreadableImageError: broken, truncated, a side under 64 pixels, or over `max_pixels`.
+        UnreadableImageError: broken, truncated, a side under 64 pixels, over `max_pixels`, or a
+            DICOM object that is no projection radiograph.
     """
-    image_format = _sniff(data)
-    if image_format is None:
-        raise UnsupportedFormatError("The file is not a JPEG, PNG, WebP, TIFF or BMP image.")
+    # First, since what precedes the mark of a DICOM file may pass for a TIFF (PS3.10, 7.1).
+    if is_dicom(data):
+        image_format = "DICOM"
+        pixels, warnings = read_dicom(data, max_pixels)
+    elif sniffed := _sniff(data):
+        image_format = sniffed
+        pixels, warnings = _read(data, image_format, max_pixels)
+    else:
+        raise UnsupportedFormatError("The file is not a JPEG, PNG, WebP, TIFF, BMP or DICOM image.")
+    if min(pixels.shape) < MODEL_SIDE:
+        warnings = (*warnings, LOW_RESOLUTION)
+    return Radiograph(pixels, image_format, hashlib.sha256(data).hexdigest(), warnings)
+
+
+def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Resize uint8 `[height, width]` to the model's `[224, 224, 1]`.
+
+    The aspect ratio is not kept, and the filter is Pillow's antialiased bilinear one: just as the
+    training images were made.
+    """
+    resized = Image.fromarray(pixels).resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(resized)[:, :, np.newaxis]
+
+
+def _sniff(data: bytes) -> str | None:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+
+
+def _read(
+    data: bytes, image_format: str, max_pixels: int
+) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """The pixels and the warnings of a file of a type that Pillow reads."""
     if image_format == "JPEG" and data.count(_START_OF_SCAN) > _MOST_SCANS:
         raise UnreadableImageError(f"The JPEG image has more than {_MOST_SCANS} scans.")
     try:
@@ -104,52 +133,7 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Radiograph:
     except Exception as error:
         message = f"The {image_format} image is broken or truncated."
         raise UnreadableImageError(message) from error
-    warnings = []
-    if several:
-        warnings.append(MULTIPLE_FRAMES)
-    if min(pixels.shape) < MODEL_SIDE:
-        warnings.append(LOW_RESOLUTION)
-    return Radiograph(pixels, image_format, hashlib.sha256(data).hexdigest(), tuple(warnings))
-
-
-def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Resize uint8 `[height, width]` to the model's `[224, 224, 1]`.
-
-    The aspect ratio is not kept, and the filter is Pillow's antialiased bilinear one: just as the
-    training images were made.
-    """
-    resized = Image.fromarray(pixels).resize((MODEL_SIDE, MODEL_SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(resized)[:, :, np.newaxis]
-
-
-def check_not_too_many(width: int, height: int, max_pixels: int) -> None:
-    """Refuse an image by its declared size, before its pixels are decoded.
-
-    Raises:
-        UnreadableImageError: more pixels than `max_pixels`.
-    """
-    if width * height > max_pixels:
-        raise UnreadableImageError(
-            f"The image declares {width} x {height} pixels; at most {max_pixels:,} are read."
-        )
-
-
-def check_not_too_small(width: int, height: int) -> None:
-    """Refuse an image in which there is nothing to be seen.
-
-    Raises:
-        UnreadableImageError: a side under 64 pixels.
-    """
-    if min(width, height) < MIN_SIDE:
-        raise UnreadableImageError(
-            f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}."
-        )
-
-
-def _sniff(data: bytes) -> str | None:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
+    return pixels, (MULTIPLE_FRAMES,) if several else ()
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

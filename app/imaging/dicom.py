@@ -1,102 +1,160 @@
-"""A DICOM file's bytes to grayscale pixels, as `decode` does it with other image files."""
+"""A DICOM file's bytes to grayscale pixels, where it holds one projection radiograph."""
 
-import hashlib
-from io import BytesIO
-from typing import Any
+import re
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset, dcmread
-from pydicom.pixels.processing import apply_modality_lut, apply_windowing
+from pydicom import Dataset
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+    SecondaryCaptureImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
 
-from app.imaging.decode import (
-    DEFAULT_MAX_PIXELS,
-    LOW_RESOLUTION,
-    MODEL_SIDE,
+from app.imaging import dicom_file
+from app.imaging.dicom_codecs import decode_frame
+from app.imaging.errors import (
     ImageError,
-    Radiograph,
     UnreadableImageError,
-    UnsupportedFormatError,
     check_not_too_many,
     check_not_too_small,
 )
+from app.imaging.grayscale import to_gray
 
-_PREAMBLE = 128
-_MAGIC = b"DICM"
-_MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
+LATERAL_VIEW = "lateral_view"
+NOT_A_CHEST = "not_a_chest"
 
-Values = npt.NDArray[np.integer[Any]] | npt.NDArray[np.floating[Any]]
+# PS3.3, C.7.3.1.1.1. A room with fluoroscopy sends its chest images as RF, digitised films are RG,
+# and what captures a screen or a film says OT, SC or nothing.
+_MODALITIES = ("CR", "DX", "RF", "RG", "OT", "SC")
+_OBJECTS = (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    XRayRadiofluoroscopicImageStorage,
+    SecondaryCaptureImageStorage,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+    MultiFrameTrueColorSecondaryCaptureImageStorage,
+)
+_SAMPLES = {
+    "MONOCHROME1": 1,
+    "MONOCHROME2": 1,
+    "PALETTE COLOR": 1,
+    "RGB": 3,
+    "YBR_FULL": 3,
+    "YBR_FULL_422": 3,
+    "YBR_ICT": 3,
+    "YBR_RCT": 3,
+}
+_NUMBERS = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "PixelRepresentation",
+)
+
+# LLD and RLD are frontal views of a patient who lies on a side (PS3.3, C.8.1.1.1 and C.8.11.5).
+_LATERAL = re.compile(r"(LL|RL|([LR](EFT|IGHT)?[ _]?)?LAT(ERAL)?)")
+_CHEST = re.compile(r"CHEST|THORAX|LUNG")
+# SNOMED CT, and SNOMED RT as older files have it (PS3.16, CID 4010 and 4031).
+_LATERAL_CODES = {"399067008", "399173006", "399198007", "R-102CD", "R-10236", "R-10232"}
+_CHEST_CODES = {
+    *("816094009", "51185008", "T-D3000"),  # chest, thorax
+    *("43799004", "T-D3200"),  # thoracic cavity
+    *("39607008", "T-28000"),  # lung
+    *("416550000", "417437006"),  # chest and abdomen, neck and chest
+}
+_SNOMED = ("SCT", "SRT", "SNM3", "99SDM")
+# What is read of a deflated file that is not its pixels.
+_MOST_HEADER = 2**20
+_MOST_BYTES_A_PIXEL = 3
 
 
-def is_dicom(data: bytes) -> bool:
-    """Whether the bytes are of a DICOM file (PS3.10, section 7.1)."""
-    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
-
-
-def decode_dicom(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Radiograph:
-    """Decode a DICOM file of one grayscale frame, as it is meant to be displayed.
+def read_dicom(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+    """Decode a DICOM file of one radiograph, as it is meant to be seen.
 
     The modality LUT and the first VOI LUT or window are applied. Without these, 8 bits stay as
-    they are, and more are stretched from the image's own minimum and maximum. MONOCHROME1 is
-    inverted. Pixels may be uncompressed, RLE, JPEG baseline or JPEG 2000.
+    they are, and of more bits all but the darkest and the brightest 0.5 % of the pixels are
+    stretched. MONOCHROME1 is inverted, padding is black, colour becomes luma.
+
+    Attributes that tell the view or the body part only warn, as they are often wrong.
+
+    Returns:
+        uint8 `[height, width]`, and machine-readable codes.
 
     Raises:
-        UnsupportedFormatError: the bytes are not of a DICOM file.
-        UnreadableImageError: broken, truncated, compressed otherwise, no image, in colour, of
-            several frames, a side under 64 pixels, or over `max_pixels`.
+        UnreadableImageError: broken, truncated, compressed in a way that is not read, no image, of
+            several frames or of another modality than projection radiography, a side under 64
+            pixels, or over `max_pixels`.
     """
-    if not is_dicom(data):
-        raise UnsupportedFormatError("The file is not a DICOM file.")
     try:
-        dataset = dcmread(BytesIO(data))
-        _check(dataset, max_pixels)
-        pixels = _grayscale(dataset)
+        dataset = dicom_file.read(data, max_pixels * _MOST_BYTES_A_PIXEL + _MOST_HEADER)
+        _check_object(dataset)
+        _check_pixels(dataset, max_pixels)
+        return to_gray(*decode_frame(dataset), dataset), tuple(_warnings(dataset))
     except ImageError:
         raise
-    # pydicom, too, answers malformed bytes with errors of many types.
+    # pydicom and the decoders, too, answer malformed bytes with errors of many types.
     except Exception as error:
-        message = "The DICOM image is broken, truncated, or compressed in a way that is not read."
-        raise UnreadableImageError(message) from error
-    warnings = (LOW_RESOLUTION,) if min(pixels.shape) < MODEL_SIDE else ()
-    return Radiograph(pixels, "DICOM", hashlib.sha256(data).hexdigest(), warnings)
+        raise UnreadableImageError("The DICOM image is broken or truncated.") from error
 
 
-def _check(dataset: Dataset, max_pixels: int) -> None:
+def _check_object(dataset: Dataset) -> None:
+    object_class = dataset.get("SOPClassUID")
+    if (object_class and object_class not in _OBJECTS) or (
+        dataset.get("Modality") and dataset.Modality not in _MODALITIES
+    ):
+        raise UnreadableImageError(
+            "The DICOM object is no projection radiograph; send a CR, DX or Secondary Capture "
+            "image."
+        )
     if "PixelData" not in dataset:
         raise UnreadableImageError("The DICOM file holds no image, or not all of it.")
     if (dataset.get("NumberOfFrames") or 1) > 1:
-        raise UnreadableImageError("The DICOM file holds several frames; only one is read.")
-    if dataset.PhotometricInterpretation not in _MONOCHROME:
-        raise UnreadableImageError("The DICOM image is not grayscale.")
+        raise UnreadableImageError("The DICOM image has several frames; send one of them.")
+
+
+def _check_pixels(dataset: Dataset, max_pixels: int) -> None:
+    for name in _NUMBERS:
+        if not isinstance(dataset.get(name), int):
+            raise UnreadableImageError(f"The DICOM image's {name} is missing or no number.")
+    photometric = dataset.get("PhotometricInterpretation")
+    if _SAMPLES.get(str(photometric)) != dataset.SamplesPerPixel:
+        raise UnreadableImageError(
+            "The DICOM image's PhotometricInterpretation is missing, or not one that is read."
+        )
+    stored, allocated = dataset.BitsStored, dataset.BitsAllocated
+    if allocated not in (8, 16) or not 1 <= stored <= allocated:
+        raise UnreadableImageError("The DICOM image does not have 8 to 16 bits.")
     check_not_too_many(dataset.Columns, dataset.Rows, max_pixels)
     check_not_too_small(dataset.Columns, dataset.Rows)
 
 
-def _grayscale(dataset: Dataset) -> npt.NDArray[np.uint8]:
-    values = apply_modality_lut(dataset.pixel_array, dataset)
-    if dataset.get("VOILUTSequence"):
-        shown, black, white = _through_lut(values, dataset.VOILUTSequence[0])
-    elif None not in (dataset.get("WindowCenter"), dataset.get("WindowWidth")):
-        shown = apply_windowing(values, dataset)
-        # Not the ends of `shown`: an image need not reach the ends of its window.
-        black, white = apply_windowing(np.array([-np.inf, np.inf]), dataset)
-    elif values.dtype == np.uint8:
-        shown, black, white = values, 0, 255
-    else:
-        shown, black, white = values, np.min(values), np.max(values)
-    gray = (shown.astype(np.float64) - black) * (255 / (float(white - black) or 1.0))
-    pixels = np.rint(np.clip(gray, 0, 255)).astype(np.uint8)
-    return 255 - pixels if dataset.PhotometricInterpretation == "MONOCHROME1" else pixels
+def _warnings(dataset: Dataset) -> Iterator[str]:
+    view, part = (
+        str(dataset.get(name) or "").strip().upper()
+        for name in ("ViewPosition", "BodyPartExamined")
+    )
+    if _LATERAL.fullmatch(view) or _codes(dataset, "ViewCodeSequence") & _LATERAL_CODES:
+        yield LATERAL_VIEW
+    regions = _codes(dataset, "AnatomicRegionSequence")
+    if (part and not _CHEST.search(part)) or (regions and not regions & _CHEST_CODES):
+        yield NOT_A_CHEST
 
 
-def _through_lut(values: Values, lut: Dataset) -> tuple[Values, int, int]:
-    """Values looked up in an item of the VOI LUT Sequence (PS3.3, C.11.2.1.1), and its range.
-
-    pydicom's own `apply_voi` counts the entries of an 8-bit table in 8 bits, so it reads a table
-    of 4,096 entries as one of 256.
-    """
-    _, first, bits = lut.LUTDescriptor
-    data = lut.LUTData
-    table = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.array(data)
-    index = np.clip(values - float(first), 0, len(table) - 1).astype(np.intp)
-    return table[index], 0, 2**bits - 1
+def _codes(dataset: Dataset, name: str) -> set[str]:
+    """The SNOMED codes in a code sequence (PS3.3, 8.8)."""
+    return {
+        str(item.get("CodeValue"))
+        for item in dataset.get(name) or []
+        if item.get("CodingSchemeDesignator") in _SNOMED
+    }

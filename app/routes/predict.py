@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app import problems, schemas, upload
-from app.imaging.decode import ImageError
+from app.imaging.errors import ImageError
 from app.reader import Reader
 from app.routes.parts import ReaderDependency, form_body, json_response, problem_responses
 

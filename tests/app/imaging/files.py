@@ -1,5 +1,6 @@
 """Image files made to order: Pillow's, and those that Pillow would not write."""
 
+import random
 import struct
 import zlib
 from io import BytesIO
@@ -124,6 +125,20 @@ def tiff(
             *(_empty_directory(following, index, pages - 1) for index in range(pages - 1)),
         ]
     )
+
+
+def mutated(data: bytes, chooser: random.Random) -> bytes:
+    """The data with some bytes changed, most of them in the header, or with a run left out."""
+    changed = bytearray(data)
+    reach = chooser.choice((16, 64, 256, len(data)))
+    for _ in range(chooser.randint(1, 6)):
+        changed[chooser.randrange(min(reach, len(changed)))] = chooser.choice(
+            (0, 1, 0x7F, 0x80, 0xFF, chooser.randrange(256))
+        )
+    if chooser.random() < 0.2:
+        start = chooser.randrange(len(changed))
+        del changed[start : start + chooser.randint(1, 99)]
+    return bytes(changed)
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

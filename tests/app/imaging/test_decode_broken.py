@@ -2,8 +2,6 @@ import random
 import re
 import struct
 import zlib
-from collections.abc import Callable
-from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -11,38 +9,25 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from app.imaging.decode import (
-    MULTIPLE_FRAMES,
-    ImageError,
-    Radiograph,
-    UnreadableImageError,
-    UnsupportedFormatError,
-    decode,
+from app.imaging.decode import MULTIPLE_FRAMES, Radiograph, decode
+from app.imaging.errors import ImageError, UnreadableImageError, UnsupportedFormatError
+from tests.app.imaging.files import (
+    CHEST,
+    LENGTH,
+    OPTIONS,
+    WIDTH,
+    encoded,
+    mutated,
+    png_with,
+    tiff,
 )
-from tests.app.imaging.files import CHEST, LENGTH, OPTIONS, WIDTH, encoded, png_with, tiff
+from tests.app.imaging.memory import MEBIBYTE, peak_growth
 
 TOO_MANY = "at most 40,000,000 are read"
 BROKEN = "^The {} image is broken or truncated.$"
-NO_IMAGE = r"^The file is not a JPEG, PNG, WebP, TIFF or BMP image\.$"
+NO_IMAGE = r"^The file is not a JPEG, PNG, WebP, TIFF, BMP or DICOM image\.$"
 SAFE = re.compile(f"{NO_IMAGE}|{BROKEN.format('[A-Z]+')}|^The image [a-z]+ [0-9 x]+ pixels; ")
-MEBIBYTE = 2**20
 VAST = 60_000
-
-
-def peak_growth(work: Callable[[], None]) -> int:
-    """By how many bytes the process grows at most while it does the work."""
-    clear, status = Path("/proc/self/clear_refs"), Path("/proc/self/status")
-    if not clear.exists():
-        pytest.skip("the peak of memory is read from Linux")
-
-    def peak() -> int:
-        (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024
-
-    clear.write_text("5")  # proc(5): resets the peak
-    before = peak()
-    work()
-    return peak() - before
 
 
 def overwritten(data: bytes, offset: int, replacement: bytes) -> bytes:
@@ -179,22 +164,8 @@ def test_every_mutation_is_an_image_or_an_image_error() -> None:
         *(encoded(small, "TIFF", compression=kind) for kind in ("tiff_lzw", "jpeg")),
         tiff(small.astype("<f4")),
     ]
-    outcomes = {_outcome(_mutated(chooser.choice(files), chooser)) for _ in range(300)}
+    outcomes = {_outcome(mutated(chooser.choice(files), chooser)) for _ in range(300)}
     assert outcomes == {Radiograph, UnreadableImageError, UnsupportedFormatError}
-
-
-def _mutated(data: bytes, chooser: random.Random) -> bytes:
-    """The data with some bytes changed, most of them in the header, or with a run left out."""
-    mutated = bytearray(data)
-    reach = chooser.choice((16, 64, 256, len(data)))
-    for _ in range(chooser.randint(1, 6)):
-        mutated[chooser.randrange(min(reach, len(mutated)))] = chooser.choice(
-            (0, 1, 0x7F, 0x80, 0xFF, chooser.randrange(256))
-        )
-    if chooser.random() < 0.2:
-        start = chooser.randrange(len(mutated))
-        del mutated[start : start + chooser.randint(1, 99)]
-    return bytes(mutated)
 
 
 def _outcome(data: bytes) -> type:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests import synthetic
+from tests.app.imaging.dicoms import dicom
 
 
 def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) -> None:
@@ -112,3 +113,40 @@ def test_batch_of_too_many_files_is_refused(client: httpx.Client, xray: bytes) -
 
     assert answer.status_code == httpx.codes.BAD_REQUEST
     assert answer.json()["code"] == "too_many_files"
+
+
+def test_dicom_gives_the_answer_of_the_same_pixels(client: httpx.Client) -> None:
+    pixels = synthetic.chest(7, pneumonia=True)
+    png = client.post("/predict", files={"file": synthetic.encode(pixels)}).json()
+    data = dicom(pixels, BodyPartExamined="CHEST", ViewPosition="PA")
+
+    form = client.post("/predict", files={"file": ("1.dcm", data)})
+    raw = client.post("/predict", content=data, headers={"Content-Type": "application/dicom"})
+    batch = client.post("/predict/batch", files=[("file", data), ("file", data)])
+    explained = client.post("/explain", files={"file": data})
+
+    body = form.json()
+    assert body["probability"] == png["probability"]
+    assert body["input"]["format"] == "DICOM"
+    assert raw.json() == body
+    assert [item["prediction"] for item in batch.json()["items"]] == [body] * 2
+    assert explained.json()["overlay"]["width"] == pixels.shape[1]
+    assert not {"lateral_view", "not_a_chest"} & set(body["warnings"])
+
+
+def test_what_a_dicom_file_says_of_itself_is_warned_of(client: httpx.Client) -> None:
+    data = dicom(synthetic.chest(7), BodyPartExamined="HAND", ViewPosition="LL")
+
+    body = client.post("/predict", files={"file": data}).json()
+
+    assert {"lateral_view", "not_a_chest"} <= set(body["warnings"])
+
+
+def test_a_dicom_file_that_is_no_radiograph_is_a_problem(client: httpx.Client) -> None:
+    data = dicom(synthetic.chest(7), Modality="CT", PatientName="Doe^Jane")
+
+    answer = client.post("/predict", files={"file": data})
+
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert answer.json()["code"] == "unreadable_image"
+    assert "Doe" not in answer.text

@@ -1,0 +1,142 @@
+"""A DICOM file's bytes to the elements that an image is made of (PS3.10, section 7).
+
+What is read is bounded before it is read, since a few bytes can ask for much: elements nested in
+elements, a long list of numbers, a deflated file.
+"""
+
+import logging
+import warnings
+import zlib
+from io import BytesIO
+
+from pydicom import Dataset, FileMetaDataset, config
+from pydicom.datadict import tag_for_keyword
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from app.imaging.errors import UnreadableImageError
+
+# pydicom's messages quote what it reads, which is a patient's.
+logging.getLogger("pydicom").disabled = True
+warnings.filterwarnings("ignore", module="pydicom")
+config.settings.reading_validation_mode = config.IGNORE
+
+_PREAMBLE = 128
+_MAGIC = b"DICM"
+_META_GROUP = 0x0002
+_TRANSFER_SYNTAX = Tag("TransferSyntaxUID")
+
+# In bytes. A lookup table has at most 65,536 entries of 16 bits; its sequence may hold several.
+_LONGEST_VALUE = 4096
+_LONGEST_TABLE = 2**18
+_LONGEST_SEQUENCE = 2**20
+_LONGEST = {
+    "SOPClassUID": _LONGEST_VALUE,
+    "Modality": _LONGEST_VALUE,
+    "BodyPartExamined": _LONGEST_VALUE,
+    "AnatomicRegionSequence": _LONGEST_SEQUENCE,
+    "ViewPosition": _LONGEST_VALUE,
+    "ViewCodeSequence": _LONGEST_SEQUENCE,
+    "SamplesPerPixel": _LONGEST_VALUE,
+    "PhotometricInterpretation": _LONGEST_VALUE,
+    "PlanarConfiguration": _LONGEST_VALUE,
+    "NumberOfFrames": _LONGEST_VALUE,
+    "Rows": _LONGEST_VALUE,
+    "Columns": _LONGEST_VALUE,
+    "BitsAllocated": _LONGEST_VALUE,
+    "BitsStored": _LONGEST_VALUE,
+    "HighBit": _LONGEST_VALUE,
+    "PixelRepresentation": _LONGEST_VALUE,
+    "PixelPaddingValue": _LONGEST_VALUE,
+    "PixelPaddingRangeLimit": _LONGEST_VALUE,
+    "ModalityLUTSequence": _LONGEST_SEQUENCE,
+    "RescaleIntercept": _LONGEST_VALUE,
+    "RescaleSlope": _LONGEST_VALUE,
+    "VOILUTSequence": _LONGEST_SEQUENCE,
+    "WindowCenter": _LONGEST_VALUE,
+    "WindowWidth": _LONGEST_VALUE,
+    "VOILUTFunction": _LONGEST_VALUE,
+    "RedPaletteColorLookupTableDescriptor": _LONGEST_VALUE,
+    "GreenPaletteColorLookupTableDescriptor": _LONGEST_VALUE,
+    "BluePaletteColorLookupTableDescriptor": _LONGEST_VALUE,
+    "RedPaletteColorLookupTableData": _LONGEST_TABLE,
+    "GreenPaletteColorLookupTableData": _LONGEST_TABLE,
+    "BluePaletteColorLookupTableData": _LONGEST_TABLE,
+    "PixelData": 2**32,
+}
+_READ = {Tag(tag_for_keyword(keyword) or 0): longest for keyword, longest in _LONGEST.items()}
+# Each element costs two or three reads, however deep it lies; a radiograph has some hundreds.
+_MOST_READS = 100_000
+
+
+class _Metered(BytesIO):
+    """A file that is read a limited number of times."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > _MOST_READS:
+            raise UnreadableImageError("The DICOM file has too many elements.")
+        return super().read(size)
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether the bytes are of a DICOM file (PS3.10, section 7.1)."""
+    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
+
+
+def read(data: bytes, most_inflated: int) -> Dataset:
+    """The elements of a DICOM file that an image is made of, and no others.
+
+    Args:
+        data: the file's bytes.
+        most_inflated: as many bytes as a deflated file may have when it is inflated.
+
+    Returns:
+        The dataset, with its transfer syntax in `file_meta`.
+
+    Raises:
+        UnreadableImageError: no transfer syntax is given, a file inflates to more bytes or not at
+            all, there are too many elements, or one is too long.
+        Exception: whatever pydicom raises when it reads malformed bytes.
+    """
+    file = _Metered(data)
+    file.seek(_PREAMBLE + len(_MAGIC))
+    meta = read_dataset(file, False, True, stop_when=_after_meta, specific_tags=[_TRANSFER_SYNTAX])
+    _check_lengths(meta, {_TRANSFER_SYNTAX: _LONGEST_VALUE})
+    syntax = meta.get("TransferSyntaxUID")
+    if not isinstance(syntax, UID) or syntax.is_private or not syntax.is_transfer_syntax:
+        raise UnreadableImageError("The DICOM file names no transfer syntax of the standard.")
+    if syntax == DeflatedExplicitVRLittleEndian:
+        file = _Metered(_inflate(data[file.tell() :], most_inflated))
+    dataset = read_dataset(
+        file, syntax.is_implicit_VR, syntax.is_little_endian, specific_tags=list(_READ)
+    )
+    _check_lengths(dataset, _READ)
+    dataset.file_meta = FileMetaDataset(meta)
+    return dataset
+
+
+def _after_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return tag.group != _META_GROUP
+
+
+def _check_lengths(dataset: Dataset, longest: dict[BaseTag, int]) -> None:
+    """Refuse long values while they are bytes; each number of a list would become an object."""
+    for element in dataset.elements():
+        value = element.value
+        if isinstance(value, bytes) and len(value) > longest.get(element.tag, _LONGEST_VALUE):
+            raise UnreadableImageError("The DICOM file has an element that is too long.")
+
+
+def _inflate(body: bytes, most: int) -> bytes:
+    """Inflate the elements after the File Meta Information (PS3.5, section A.5)."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(body, most)
+    if inflater.unconsumed_tail:
+        raise UnreadableImageError("The deflated DICOM file inflates to too many bytes.")
+    if not inflater.eof:
+        raise UnreadableImageError("The deflated DICOM file is truncated.")
+    return inflated
