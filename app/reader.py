@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from app import problems
 from app.imaging import overlay
@@ -120,16 +121,25 @@ class Reader:
             radiograph = decode(data, self.settings.max_pixels)
             return radiograph, to_model_input(radiograph.pixels)
 
-        radiograph, image = await self._timed("decode", seconds, prepare)
+        radiograph, image = await self.timed("decode", seconds, prepare)
         answers, seconds["queue"], seconds["infer"] = await self._batcher.infer(image)
         for stage in ("queue", "infer"):
             self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return self._judge(radiograph, answers, seconds)
 
     async def render(
-        self, reading: Reading, target: overlay.Target, media_type: overlay.MediaType
+        self,
+        reading: Reading,
+        target: overlay.Target,
+        encode: Callable[[npt.NDArray[np.uint8]], bytes],
     ) -> tuple[bytes, int, int]:
-        """The overlay as a picture: its bytes, width and height."""
+        """The overlay, encoded: its bytes, width and height.
+
+        Args:
+            reading: what it explains.
+            target: what its coloured regions argue for.
+            encode: a function of the overlay, uint8 `[height, width, 3]` in BGR order.
+        """
 
         def draw() -> tuple[bytes, int, int]:
             picture = overlay.overlay(
@@ -139,9 +149,17 @@ class Reader:
                 self.settings.overlay_max_side,
             )
             height, width, _ = picture.shape
-            return overlay.encode(picture, media_type), width, height
+            return encode(picture), width, height
 
-        return await self._timed("render", reading.seconds, draw)
+        return await self.timed("render", reading.seconds, draw)
+
+    async def timed(self, stage: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
+        """Work in a thread; the seconds that it took are noted under the stage's name."""
+        started = time.perf_counter()
+        result = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        seconds[stage] = time.perf_counter() - started
+        self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        return result
 
     def _judge(
         self, radiograph: Radiograph, answers: Answers, seconds: dict[str, float]
@@ -159,13 +177,6 @@ class Reader:
             self.metrics.warnings.labels(code).inc()
         prediction_set = calibration.conformal.prediction_set(probability)
         return Reading(radiograph, answers, label, prediction_set, warnings, seconds)
-
-    async def _timed(self, stage: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
-        started = time.perf_counter()
-        result = await asyncio.get_running_loop().run_in_executor(self._pool, work)
-        seconds[stage] = time.perf_counter() - started
-        self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
-        return result
 
     async def _warm_up(self) -> None:
         """Infer once, alone and in the largest batch, before the first client does."""

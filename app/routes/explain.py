@@ -1,16 +1,18 @@
 """`POST /explain`: where on the image the model looked."""
 
 import base64
-from http import HTTPStatus
+from functools import partial
 from typing import Annotated, Literal
 
-import mimeparse
+import numpy as np
+import numpy.typing as npt
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app import schemas, upload
 from app.imaging import overlay
-from app.problems import Problem
+from app.reader import Reading
+from app.routes.negotiation import DICOM, JSON, accepted
 from app.routes.parts import (
     ReaderDependency,
     form_body,
@@ -18,12 +20,12 @@ from app.routes.parts import (
     problem_responses,
     server_timing,
 )
+from model_store.manifest import Manifest
 
 router = APIRouter(tags=["reading"])
 
-_JSON = "application/json"
-# The less desirable first, which is what mimeparse expects.
 _PICTURES: dict[str, overlay.MediaType] = {"image/jpeg": "image/jpeg", "image/png": "image/png"}
+_EMBEDDED: overlay.MediaType = "image/png"
 
 
 @router.post(
@@ -31,7 +33,7 @@ _PICTURES: dict[str, overlay.MediaType] = {"image/jpeg": "image/jpeg", "image/pn
     summary="Read one chest X-ray, and show where the model looked",
     response_model=schemas.Explanation,
     responses=problem_responses(400, 406, 413, 415, 422, 503)
-    | {200: {"content": {media_type: {} for media_type in _PICTURES}}},
+    | {200: {"content": {media_type: {} for media_type in (*_PICTURES, DICOM)}}},
     openapi_extra=form_body(),
 )
 async def explain(
@@ -44,24 +46,29 @@ async def explain(
 ) -> Response:
     """The answer of `/predict`, plus the image with its Grad-CAM laid over it.
 
-    The overlay comes as base64 in JSON, or by itself for `Accept: image/png` or `image/jpeg`.
+    The overlay comes as base64 in JSON, or by itself for `Accept: image/png` or `image/jpeg`. For
+    `Accept: application/dicom`, where the image is DICOM, it comes as a Secondary Capture for the
+    same study.
     """
-    accepted = _accepted(request)
     async with reader.admitted():
         data = await upload.one_file(request, reader.settings.max_upload_bytes)
+        media_type = accepted(request, [*_PICTURES, JSON], data)
         reading = await reader.read(data)
         shown: overlay.Target = "pneumonia" if reading.label == "PNEUMONIA" else "normal"
         if target != "predicted":
             shown = target
-        media_type = _PICTURES.get(accepted, "image/png")
-        picture, width, height = await reader.render(reading, shown, media_type)
-    if accepted in _PICTURES:
+        if media_type == DICOM:
+            encode = partial(_secondary_capture, data, reading, reader.manifest, shown)
+        else:
+            encode = partial(overlay.encode, media_type=_PICTURES.get(media_type, _EMBEDDED))
+        picture, width, height = await reader.render(reading, shown, encode)
+    if media_type != JSON:
         return Response(picture, headers=server_timing(reading.seconds), media_type=media_type)
     explanation = schemas.Explanation(
         **dict(schemas.prediction(reader, reading)),
         overlay=schemas.Overlay(
             target=shown.upper(),
-            media_type=media_type,
+            media_type=_EMBEDDED,
             width=width,
             height=height,
             data=base64.b64encode(picture).decode(),
@@ -70,18 +77,15 @@ async def explain(
     return json_response(explanation, reading.seconds)
 
 
-def _accepted(request: Request) -> str:
-    """The media type that suits the Accept header best, JSON where it has no preference.
+def _secondary_capture(
+    data: bytes,
+    reading: Reading,
+    manifest: Manifest,
+    target: overlay.Target,
+    picture: npt.NDArray[np.uint8],
+) -> bytes:
+    # Here, since highdicom takes 20 MB, and up to a second, of a service that may never need it.
+    from app.results.secondary_capture import secondary_capture
+    from app.results.source import read_source
 
-    Raises:
-        Problem: 406 where none suits.
-    """
-    header = request.headers.get("accept", "*/*")
-    try:
-        accepted: str = mimeparse.best_match([*_PICTURES, _JSON], header)
-    except mimeparse.MimeTypeParseException:
-        accepted = ""
-    if not accepted:
-        detail = f"This endpoint answers with {_JSON}, {' or '.join(_PICTURES)}."
-        raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", detail)
-    return accepted
+    return secondary_capture(read_source(data), reading, manifest, picture, target)

@@ -1,14 +1,23 @@
 """`POST /predict` and `POST /predict/batch`: is there pneumonia on the image, or on each?"""
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app import problems, schemas, upload
 from app.imaging.errors import ImageError
-from app.reader import Reader
-from app.routes.parts import ReaderDependency, form_body, json_response, problem_responses
+from app.reader import Reader, Reading
+from app.routes.negotiation import DICOM, JSON, accepted
+from app.routes.parts import (
+    ReaderDependency,
+    form_body,
+    json_response,
+    problem_responses,
+    server_timing,
+)
+from model_store.manifest import Manifest
 
 router = APIRouter(tags=["reading"])
 
@@ -17,17 +26,25 @@ router = APIRouter(tags=["reading"])
     "/predict",
     summary="Read one chest X-ray",
     response_model=schemas.Prediction,
-    responses=problem_responses(400, 413, 415, 422, 503),
+    responses=problem_responses(400, 406, 413, 415, 422, 503) | {200: {"content": {DICOM: {}}}},
     openapi_extra=form_body(),
 )
 async def predict(request: Request, reader: ReaderDependency) -> Response:
     """The calibrated probability of pneumonia, and the label that the threshold makes of it.
 
     Send an image as the multipart field `file`, or as the raw body with its own content type.
+    For `Accept: application/dicom`, where the image is DICOM, the answer is a Structured Report for
+    the same study.
     """
     async with reader.admitted():
         data = await upload.one_file(request, reader.settings.max_upload_bytes)
+        media_type = accepted(request, [JSON], data)
         reading = await reader.read(data)
+        if media_type == DICOM:
+            work = partial(_structured_report, data, reading, reader.manifest)
+            report = await reader.timed("render", reading.seconds, work)
+            headers = server_timing(reading.seconds)
+            return Response(report, headers=headers, media_type=DICOM)
     return json_response(schemas.prediction(reader, reading), reading.seconds)
 
 
@@ -55,3 +72,11 @@ async def _item(reader: Reader, data: bytes) -> schemas.BatchItem:
     except problems.Problem as problem:
         return schemas.BatchItem(problem=problem.details)
     return schemas.BatchItem(prediction=schemas.prediction(reader, reading))
+
+
+def _structured_report(data: bytes, reading: Reading, manifest: Manifest) -> bytes:
+    # Here, since highdicom takes 20 MB, and up to a second, of a service that may never need it.
+    from app.results.source import read_source
+    from app.results.structured_report import structured_report
+
+    return structured_report(read_source(data), reading, manifest)

@@ -1,0 +1,8 @@
+"""A reading as DICOM objects, to be stored beside the image that was read: a module for each."""
+
+import logging
+import warnings
+
+# As pydicom, which `app.imaging.dicom_file` silences, it quotes the values that it finds fault with.
+logging.getLogger("highdicom").disabled = True
+warnings.filterwarnings("ignore", module="highdicom")

@@ -1,0 +1,91 @@
+"""What every result has in common: its place in the study, who made it, when, and as a file."""
+
+from datetime import datetime
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.uid import UID
+
+from app.results import uids
+from app.results.source import taken
+from model_store.manifest import Manifest
+
+PRODUCT = "pneumoscope"
+FOR_RESEARCH = "For research use only: not a medical device."
+
+_LONG_STRING = 64
+# The library notes the time of the call in these. They may be left out, and without them the
+# object that has the same UID also has the same bytes.
+_NOW = (
+    "InstanceCreationDate",
+    "InstanceCreationTime",
+    "DateOfSecondaryCapture",
+    "TimeOfSecondaryCapture",
+)
+
+
+def place(
+    source: Dataset, manifest: Manifest, kind: str, series_number: int, *parts: str
+) -> dict[str, Any]:
+    """The arguments that place an instance in the source's study, in a series of its own.
+
+    All results of one kind that one model version gives about a study share a series.
+
+    Args:
+        source: the header of the image that was read.
+        manifest: the model's.
+        kind: what the series holds, in a word or two.
+        series_number: of the kind.
+        parts: what else tells the instance from others of its kind about the same image.
+
+    Returns:
+        Keyword arguments of `highdicom.base.SOPClass`.
+    """
+    model = f"{manifest.name} {manifest.version}"
+    software = f"{PRODUCT} {version(PRODUCT)}"
+    study = str(source.StudyInstanceUID)
+    uid = uids.derive(kind, model, software, study, str(source.SOPInstanceUID), *parts)
+    moment = _moment(source, manifest)
+    return {
+        "series_instance_uid": uids.derive(kind, model, study),
+        "series_number": series_number,
+        "series_description": f"For research use: {PRODUCT} {kind}, {model}"[:_LONG_STRING],
+        "sop_instance_uid": uid,
+        "instance_number": uids.number(uid),
+        "manufacturer": PRODUCT,
+        "manufacturer_model_name": model[:_LONG_STRING],
+        "software_versions": software,
+        "content_qualification": "RESEARCH",
+        "content_date": moment.date(),
+        "content_time": moment.time(),
+    }
+
+
+def to_file(instance: Dataset) -> bytes:
+    """A result as a DICOM file (PS3.10)."""
+    for keyword in _NOW:
+        if keyword in instance:
+            delattr(instance, keyword)
+    for equipment in instance.get("ContributingEquipmentSequence", []):
+        if "ContributionDateTime" in equipment:
+            del equipment.ContributionDateTime
+    file = BytesIO()
+    instance.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def device_uid(manifest: Manifest) -> UID:
+    """The UID of a model version as an observer."""
+    return uids.derive("device", manifest.name, str(manifest.version))
+
+
+def _moment(source: Dataset, manifest: Manifest) -> datetime:
+    """The earliest moment at which the result could have been made: image and model existed.
+
+    Content Date is required (PS3.3, C.17.2), and the time of the call would give the same UID to
+    objects that differ.
+    """
+    created = manifest.created.replace(tzinfo=None)
+    return max(created, taken(source) or created)

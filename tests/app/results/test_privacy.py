@@ -1,0 +1,36 @@
+"""What the libraries say while a result is written, in a process that logs as the service does."""
+
+import subprocess
+import sys
+
+from tests.app.inference.subprocesses import ROOT
+
+CODE = """
+import logging, sys, warnings
+from app import results
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from tests.app.results import given
+    planted = dict(PatientName="Planted", PatientID="Planted" * 20, StudyDate="Planted")
+    file = given.source_file(**given.WRONG | planted)
+logging.basicConfig(level=logging.INFO)
+from app.results.secondary_capture import secondary_capture
+from app.results.source import read_source
+from app.results.structured_report import structured_report
+from tests.model_store.made import manifest
+source = read_source(file)
+structured_report(source, given.reading(), manifest())
+secondary_capture(source, given.reading(), manifest(), given.overlay(), "normal")
+assert source.PatientName == "Planted"
+"""
+
+
+def test_nothing_is_logged_or_warned_of() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", CODE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("", "")
