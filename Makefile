@@ -8,7 +8,7 @@ BIN := .venv/bin
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format constraints clean
+.PHONY: help serve test lint format bench constraints clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ format: .venv/dev.stamp ## put the code into the style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+bench: .venv/benchmarks.stamp ## install the contestants, measure the service against them; needs wrk
+	$(BIN)/python -m benchmarks
+
 constraints: .venv/python.stamp ## write constraints.txt anew after a change of pyproject.toml
 	$(BIN)/pip install uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
@@ -43,6 +46,7 @@ clean: ## remove .venv and all that the tools leave behind, but no trained model
 
 .venv/gpu.stamp: EXTRAS := [gpu]
 .venv/dev.stamp: EXTRAS := [training,dev]
+.venv/benchmarks.stamp: EXTRAS := [benchmarks]
 # What builds the package is constrained too: pip before 25.3 reads the first variable, later ones the second.
 .venv/%.stamp: export PIP_CONSTRAINT := constraints.txt
 .venv/%.stamp: export PIP_BUILD_CONSTRAINT := constraints.txt

@@ -3,6 +3,6 @@
 import logging
 import warnings
 
-# As pydicom, which `app.imaging.dicom_file` silences, it quotes the values that it finds fault with.
+# As pydicom, which `dicom_file` silences, it quotes the values that it finds fault with.
 logging.getLogger("highdicom").disabled = True
 warnings.filterwarnings("ignore", module="highdicom")

@@ -1,0 +1,54 @@
+"""The SavedModel in TensorFlow and in OpenVINO, as their documentation loads and calls it.
+
+TensorFlow: https://www.tensorflow.org/guide/saved_model
+OpenVINO: https://docs.openvino.ai/2025/openvino-workflow/running-inference.html
+"""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.contestants.job import MODEL
+
+Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
+
+
+def chosen() -> Predict:
+    """The model in the runtime that the variable `BENCHMARK_RUNTIME` names."""
+    runtime = os.environ["BENCHMARK_RUNTIME"]
+    return TensorFlow() if runtime == "tensorflow" else OpenVINO()
+
+
+class TensorFlow:
+    """The signature of the SavedModel: uint8 `[N, 224, 224, 1]` to the probabilities `[N]`."""
+
+    def __init__(self) -> None:
+        import tensorflow as tf
+
+        # A signature does not keep its model alive.
+        self._model = tf.saved_model.load(str(MODEL.path))
+        self._signature = self._model.signatures["serving_default"]
+        self._constant = tf.constant
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return self._signature(image=self._constant(images))["probability"].numpy()
+
+
+class OpenVINO:
+    """The compiled model: uint8 `[N, 224, 224, 1]` to the probabilities `[N]`.
+
+    It computes in float32, as the service does: on some CPUs OpenVINO would take bfloat16, whose
+    probabilities are too far from the model's.
+    """
+
+    def __init__(self) -> None:
+        import openvino as ov
+
+        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        self._compiled = ov.Core().compile_model(MODEL.path, "CPU", hints)
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        request = self._compiled.create_infer_request()
+        return np.array(request.infer({"image": images})["probability"])
