@@ -111,7 +111,7 @@ def fit(
         precision=precision,
         seed=seed,
     )
-    typer.echo(f"the best weights are {run_fit(config, run)}")
+    typer.echo(f"the weights are {run_fit(config, run)}")
 
 
 @app.command()

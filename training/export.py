@@ -66,7 +66,7 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
         ExportError: the version exists, or the written model disagrees with the trained one.
     """
     config = fit.Config.read(run)
-    weights = fit.best_weights(config, run)
+    weights = fit.weights(run)
     if version:
         _check_new(folder / str(version))
     network = model.build(config.backbone, model.NO_WEIGHTS, config.dropout, config.seed)

@@ -1,7 +1,8 @@
 """Fine-tune the network in three phases, resuming wherever a kill left it.
 
 A run's directory holds `config.json` and, for each phase, the per-epoch log, Keras' backup of the
-training state, and the best weights, which are complete once the log names their epoch.
+training state, and the best weights, which are complete once the log names their epoch. What comes
+out of it is `final.weights.h5`.
 """
 
 import csv
@@ -18,7 +19,7 @@ import numpy as np
 import typer
 
 from app.imaging.decode import MODEL_SIDE
-from training import acquisition, data, model
+from training import acquisition, data, model, normalisation
 from training.batches import Batches, TrainingBatches, shrunk
 from training.command import command
 from training.datasets import kermany
@@ -28,6 +29,7 @@ MONITOR, MODE = "val_auc", "max"
 _PATIENCE = 4
 _SMALL_SIDE = MODEL_SIDE // 2
 _AVERAGING = 0.99
+_WEIGHTS = "final.weights.h5"
 
 Rows = list[dict[str, str]]
 
@@ -118,7 +120,7 @@ class Recall(keras.callbacks.Callback):
 
 
 def fit(config: Config, run: Path) -> Path:
-    """Train, or resume the training in `run`; returns the path of the best weights.
+    """Train, or resume the training in `run`; returns the path of the weights.
 
     Raises:
         RunError: `run` belongs to a fit with another configuration.
@@ -128,7 +130,7 @@ def fit(config: Config, run: Path) -> Path:
     parts = data.split(kermany.find(Path(config.data) / "train"), config.seed)
     train = data.load(parts[data.TRAIN], "training images")
     validation = data.load(parts[data.VALIDATION], "validation images")
-    weights = acquisition.weights(train, validation)
+    counts = acquisition.weights(train, validation)
     best: Path | None = None
     for phase in phases(config):
         network = model.build(
@@ -142,11 +144,12 @@ def fit(config: Config, run: Path) -> Path:
         if best:
             network.classifier.load_weights(best)
         batches = (
-            TrainingBatches(_at(phase.side, train), config.batch_size, weights[0], config.seed),
-            Batches(_at(phase.side, validation), config.batch_size, weights[1]),
+            TrainingBatches(_at(phase.side, train), config.batch_size, counts[0], config.seed),
+            Batches(_at(phase.side, validation), config.batch_size, counts[1]),
         )
         best = _train(network, phase, config, batches, run / phase.name)
-    return best_weights(config, run)
+    network.classifier.load_weights(best)
+    return _settle(network, train, config, run)
 
 
 def phases(config: Config) -> list[Phase]:
@@ -161,16 +164,16 @@ def phases(config: Config) -> list[Phase]:
     ]
 
 
-def best_weights(config: Config, run: Path) -> Path:
-    """The best weights of a finished run.
+def weights(run: Path) -> Path:
+    """The weights of a finished run.
 
     Raises:
         RunError: the fit has not finished.
     """
-    folder = run / phases(config)[-1].name
-    if not (folder / "done").exists():
+    path = run / _WEIGHTS
+    if not path.exists():
         raise RunError(f"The fit in {run} has not finished; run it again and it resumes.")
-    return _best(folder)
+    return path
 
 
 def log(folder: Path) -> Rows:
@@ -180,6 +183,18 @@ def log(folder: Path) -> Rows:
         return []
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def _settle(network: model.Network, images: data.Images, config: Config, run: Path) -> Path:
+    """Write the weights with the statistics of the images as they are; returns the file."""
+    path = run / _WEIGHTS
+    if not path.exists():
+        order = np.random.default_rng(config.seed).permutation(len(images))
+        normalisation.estimate(network.backbone, images.pixels[order], config.batch_size)
+        fresh = run / "new.weights.h5"
+        network.classifier.save_weights(fresh)
+        fresh.replace(path)
+    return path
 
 
 def _at(side: int, images: data.Images) -> data.Images:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training import acquisition, augmentation, batches, command, data, fit, model
+from training import acquisition, augmentation, batches, command, data, fit, model, normalisation
 from training.batches import Batches, TrainingBatches
 from training.datasets import kermany
 from training.fit import Config, RunError
@@ -25,6 +25,7 @@ from training.fit import Config, RunError
 LAST = 5
 UNDISTURBED = [(epoch, tiny.STILL * 0.3 ** max(0, epoch - 1)) for epoch in range(LAST)]
 PHASE = "3-all"
+WEIGHTS = "final.weights.h5"
 STEPS = 4  # an epoch's: 16 of the 20 images, 4 at a time
 
 
@@ -63,7 +64,7 @@ def epochs(run: Path) -> list[tuple[int, float]]:
 @pytest.fixture
 def run(finished: Path, tmp_path: Path) -> Path:
     """A run whose first phases are done, and whose last has not begun."""
-    return Path(shutil.copytree(finished, tmp_path / "run", ignore=lambda *_: {PHASE}))
+    return Path(shutil.copytree(finished, tmp_path / "run", ignore=lambda *_: {PHASE, WEIGHTS}))
 
 
 def assert_as_undisturbed(run: Path) -> None:
@@ -72,7 +73,7 @@ def assert_as_undisturbed(run: Path) -> None:
     assert (run / PHASE / "done").exists()
     assert not (run / PHASE / "backup").exists()
     assert [*(run / PHASE).glob("*.h5")] == [run / PHASE / "epoch-001.weights.h5"]
-    assert fit.best_weights(fit.Config.read(run), run) == run / PHASE / "epoch-001.weights.h5"
+    assert fit.weights(run) == run / WEIGHTS
 
 
 def kill(
@@ -107,7 +108,7 @@ def killed_after(callback: type, epoch: int, chests: Path, run: Path) -> None:
         killed_fit(tiny.config(chests), run)
 
 
-def test_a_run_keeps_its_configuration_command_log_and_best_weights(finished: Path) -> None:
+def test_a_run_keeps_its_configuration_command_log_and_weights(finished: Path) -> None:
     config = Config.read(finished)
     assert json.loads((finished / "config.json").read_text())["backbone"] == "Tiny"
     assert (finished / "command.txt").read_text().startswith("python -m training ")
@@ -139,6 +140,22 @@ def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path
     assert np.isfinite(network.classifier.predict(np.zeros((1, 224, 224, 1)), verbose=0)).all()
 
 
+def test_the_weights_have_the_statistics_of_the_training_images_as_they_are(
+    parts: tuple[data.Images, data.Images],
+    chests: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[keras.Model, Any, int]] = []
+    monkeypatch.setattr(normalisation, "estimate", lambda *given: asked.append(given))
+    fit.fit(tiny.config(chests, epochs=1), tmp_path)
+    ((backbone, pixels, batch_size),) = asked
+    assert backbone.name == "backbone"
+    assert batch_size == tiny.config(chests).batch_size
+    given, expected = (sorted(image.tobytes() for image in p) for p in (pixels, parts[0].pixels))
+    assert given == expected
+
+
 def test_what_came_with_weights_is_frozen_in_the_first_phase_only(
     chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,8 +175,9 @@ def test_a_finished_run_is_not_trained_again(
     finished: Path, chests: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keras.Model, "fit", None)
-    best = fit.fit(tiny.config(chests), finished)
-    assert best == finished / PHASE / "epoch-001.weights.h5"
+    written = (finished / WEIGHTS).stat().st_mtime_ns
+    assert fit.fit(tiny.config(chests), finished) == finished / WEIGHTS
+    assert (finished / WEIGHTS).stat().st_mtime_ns == written
 
 
 def test_a_run_of_another_configuration_is_refused_and_kept(finished: Path, chests: Path) -> None:
@@ -187,7 +205,7 @@ def test_a_run_killed_while_it_is_claimed_can_be_started_again(
 def test_the_weights_of_an_unfinished_run_are_not_given_out(chests: Path, run: Path) -> None:
     killed_after(keras.callbacks.BackupAndRestore, 2, chests, run)
     with pytest.raises(RunError, match="has not finished"):
-        fit.best_weights(tiny.config(chests), run)
+        fit.weights(run)
 
 
 @pytest.fixture
@@ -260,7 +278,7 @@ def test_the_losses_are_of_weighted_images_and_smoothed_labels(
 
 def test_fit_imports_no_tensorflow_of_its_own() -> None:
     """So that it runs on any backend of Keras."""
-    for module in (fit, model, data, acquisition, augmentation, batches, command):
+    for module in (fit, model, data, acquisition, augmentation, batches, command, normalisation):
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
