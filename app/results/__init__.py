@@ -4,5 +4,5 @@ import logging
 import warnings
 
 # As pydicom, which `dicom_file` silences, it quotes the values that it finds fault with.
-logging.getLogger("highdicom").disabled = True
+logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module="highdicom")
