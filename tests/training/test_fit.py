@@ -140,6 +140,29 @@ def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path
     assert np.isfinite(network.classifier.predict(np.zeros((1, 224, 224, 1)), verbose=0)).all()
 
 
+def test_averaged_weights_are_saved_and_the_training_goes_on_from_its_own(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, left, averages = [], [], []
+    checkpoint = keras.callbacks.ModelCheckpoint.on_epoch_end
+
+    def save(callback: Any, epoch: int, logs: Any = None) -> None:
+        saved.extend(weight.numpy().copy() for weight in callback.model.trainable_weights)
+        checkpoint(callback, epoch, logs)
+
+    def look(callback: Any, epoch: int, logs: Any = None) -> None:
+        left.extend(weight.numpy().copy() for weight in callback.model.trainable_weights)
+        kept = callback.model.optimizer._model_variables_moving_average
+        averages.extend(average.numpy().copy() for average in kept)
+
+    monkeypatch.setattr(keras.callbacks.ModelCheckpoint, "on_epoch_end", save)
+    monkeypatch.setattr(fit.Recall, "on_epoch_end", look)
+    fit.fit(tiny.config(chests, epochs=1, head_learning_rate=1e-2, learning_rate=1e-2), tmp_path)
+    for was_saved, was_left, average in zip(saved, left, averages, strict=True):
+        np.testing.assert_allclose(was_saved, average, atol=1e-6)
+        assert np.abs(was_saved - was_left).max() > 1e-4
+
+
 def test_the_weights_have_the_statistics_of_the_training_images_as_they_are(
     parts: tuple[data.Images, data.Images],
     chests: Path,
