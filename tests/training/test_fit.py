@@ -143,7 +143,9 @@ def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path
 def test_averaged_weights_are_saved_and_the_training_goes_on_from_its_own(
     chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved, left, averages = [], [], []
+    saved: list[Any] = []
+    left: list[Any] = []
+    averages: list[Any] = []
     checkpoint = keras.callbacks.ModelCheckpoint.on_epoch_end
 
     def save(callback: Any, epoch: int, logs: Any = None) -> None:
