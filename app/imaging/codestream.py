@@ -19,7 +19,7 @@ from pydicom.uid import (
     JPEGLSTransferSyntaxes,
 )
 
-from app.imaging.errors import UnreadableImageError
+from app.imaging.errors import UnreadableImageError, has_too_many_scans
 
 # ISO/IEC 10918-1, table B.1; 55 is of ISO/IEC 14495-1 (JPEG-LS). A decoder would read progressive
 # frames too, each scan of which costs a pass over every pixel.
@@ -30,9 +30,8 @@ _FRAME_HEADERS = {
     JPEGLossless: (_LOSSLESS,),
     JPEGLosslessSV1: (_LOSSLESS,),
 } | dict.fromkeys(JPEGLSTransferSyntaxes, (_JPEG_LS,))
-_START_OF_IMAGE, _END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
+_START_OF_IMAGE, END_OF_IMAGE = b"\xff\xd8", b"\xff\xd9"
 _START_OF_SCAN = 0xDA
-_MOST_SCANS = 100
 # CharLS believes this header's size (ISO/IEC 10918-3, annex F) rather than the frame's.
 _APP8, _SPIFF, _SPIFF_SIZE = 0xE8, b"SPIFF\0", 10
 _ANY_FRAME_HEADER = {*range(0xC0, 0xD0), _JPEG_LS} - {0xC4, 0xCC}
@@ -84,7 +83,7 @@ def _wasteful() -> UnreadableImageError:
 def _jpeg(codestream: bytes, frame_headers: tuple[int, ...]) -> Frame:
     if not codestream.startswith(_START_OF_IMAGE):
         raise _mismatch()
-    if codestream.count(bytes((0xFF, _START_OF_SCAN))) > _MOST_SCANS:
+    if has_too_many_scans(codestream):
         raise _wasteful()
     offset, spiff_size = len(_START_OF_IMAGE), None
     while True:
@@ -102,7 +101,7 @@ def _jpeg(codestream: bytes, frame_headers: tuple[int, ...]) -> Frame:
     if marker not in frame_headers or spiff_size not in (None, (height, width)):
         raise _mismatch()
     # libjpeg would make up what is missing. Within a scan the marker cannot occur.
-    if _END_OF_IMAGE not in codestream[offset:]:
+    if END_OF_IMAGE not in codestream[offset:]:
         raise UnreadableImageError("The compressed image is truncated.")
     return Frame(width, height, samples)
 

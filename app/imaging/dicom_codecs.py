@@ -29,7 +29,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from app.imaging.codestream import Frame, frame_of
+from app.imaging.codestream import END_OF_IMAGE, Frame, frame_of
 from app.imaging.errors import UnreadableImageError
 
 Stored = npt.NDArray[np.integer[Any]]
@@ -54,7 +54,6 @@ _PLUGINS = {
     **dict.fromkeys(_IMAGECODECS_SYNTAXES, _IMAGECODECS),
 }
 _SUBSAMPLED = "YBR_FULL_422"
-_END_OF_IMAGE = b"\xff\xd9"
 
 # What pydicom asks of a module of decoding plugins, beside `is_available` and the function itself.
 DECODER_DEPENDENCIES = dict.fromkeys(_IMAGECODECS_SYNTAXES, (_IMAGECODECS,))
@@ -128,7 +127,7 @@ def decode_with_imagecodecs(source: bytes, runner: DecodeRunner) -> bytes:
         return bytes(stored)
     if syntax in JPEGLSTransferSyntaxes:
         # CharLS takes half a minute to find that a broken frame has no end: so it gets one.
-        values = imagecodecs.jpegls_decode(source + _END_OF_IMAGE)
+        values = imagecodecs.jpegls_decode(source + END_OF_IMAGE)
     else:
         # The same colour space in and out: nothing is converted.
         space = "GRAYSCALE" if runner.samples_per_pixel == 1 else "RGB"

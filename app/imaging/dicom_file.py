@@ -10,62 +10,72 @@ import zlib
 from io import BytesIO
 
 from pydicom import Dataset, FileMetaDataset, config
-from pydicom.datadict import tag_for_keyword
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from app.imaging.errors import UnreadableImageError
+from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
 
 # pydicom's messages quote what it reads, which is a patient's.
 logging.getLogger("pydicom").disabled = True
 warnings.filterwarnings("ignore", module="pydicom")
 config.settings.reading_validation_mode = config.IGNORE
 
-_PREAMBLE = 128
-_MAGIC = b"DICM"
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX = Tag("TransferSyntaxUID")
 
+_READ = tuple(
+    Tag(keyword)
+    for keyword in (
+        "SOPClassUID",
+        "Modality",
+        "BodyPartExamined",
+        "AnatomicRegionSequence",
+        "ViewPosition",
+        "ViewCodeSequence",
+        "SamplesPerPixel",
+        "PhotometricInterpretation",
+        "PlanarConfiguration",
+        "NumberOfFrames",
+        "Rows",
+        "Columns",
+        "BitsAllocated",
+        "BitsStored",
+        "HighBit",
+        "PixelRepresentation",
+        "PixelPaddingValue",
+        "PixelPaddingRangeLimit",
+        "ModalityLUTSequence",
+        "RescaleIntercept",
+        "RescaleSlope",
+        "VOILUTSequence",
+        "WindowCenter",
+        "WindowWidth",
+        "VOILUTFunction",
+        "RedPaletteColorLookupTableDescriptor",
+        "GreenPaletteColorLookupTableDescriptor",
+        "BluePaletteColorLookupTableDescriptor",
+        "RedPaletteColorLookupTableData",
+        "GreenPaletteColorLookupTableData",
+        "BluePaletteColorLookupTableData",
+        "PixelData",
+    )
+)
 # In bytes. A lookup table has at most 65,536 entries of 16 bits; its sequence may hold several.
-_LONGEST_VALUE = 4096
+_LONGEST = 4096
 _LONGEST_TABLE = 2**18
 _LONGEST_SEQUENCE = 2**20
-_LONGEST = {
-    "SOPClassUID": _LONGEST_VALUE,
-    "Modality": _LONGEST_VALUE,
-    "BodyPartExamined": _LONGEST_VALUE,
-    "AnatomicRegionSequence": _LONGEST_SEQUENCE,
-    "ViewPosition": _LONGEST_VALUE,
-    "ViewCodeSequence": _LONGEST_SEQUENCE,
-    "SamplesPerPixel": _LONGEST_VALUE,
-    "PhotometricInterpretation": _LONGEST_VALUE,
-    "PlanarConfiguration": _LONGEST_VALUE,
-    "NumberOfFrames": _LONGEST_VALUE,
-    "Rows": _LONGEST_VALUE,
-    "Columns": _LONGEST_VALUE,
-    "BitsAllocated": _LONGEST_VALUE,
-    "BitsStored": _LONGEST_VALUE,
-    "HighBit": _LONGEST_VALUE,
-    "PixelRepresentation": _LONGEST_VALUE,
-    "PixelPaddingValue": _LONGEST_VALUE,
-    "PixelPaddingRangeLimit": _LONGEST_VALUE,
-    "ModalityLUTSequence": _LONGEST_SEQUENCE,
-    "RescaleIntercept": _LONGEST_VALUE,
-    "RescaleSlope": _LONGEST_VALUE,
-    "VOILUTSequence": _LONGEST_SEQUENCE,
-    "WindowCenter": _LONGEST_VALUE,
-    "WindowWidth": _LONGEST_VALUE,
-    "VOILUTFunction": _LONGEST_VALUE,
-    "RedPaletteColorLookupTableDescriptor": _LONGEST_VALUE,
-    "GreenPaletteColorLookupTableDescriptor": _LONGEST_VALUE,
-    "BluePaletteColorLookupTableDescriptor": _LONGEST_VALUE,
-    "RedPaletteColorLookupTableData": _LONGEST_TABLE,
-    "GreenPaletteColorLookupTableData": _LONGEST_TABLE,
-    "BluePaletteColorLookupTableData": _LONGEST_TABLE,
-    "PixelData": 2**32,
+_LONGER = {
+    Tag("AnatomicRegionSequence"): _LONGEST_SEQUENCE,
+    Tag("ViewCodeSequence"): _LONGEST_SEQUENCE,
+    Tag("ModalityLUTSequence"): _LONGEST_SEQUENCE,
+    Tag("VOILUTSequence"): _LONGEST_SEQUENCE,
+    Tag("RedPaletteColorLookupTableData"): _LONGEST_TABLE,
+    Tag("GreenPaletteColorLookupTableData"): _LONGEST_TABLE,
+    Tag("BluePaletteColorLookupTableData"): _LONGEST_TABLE,
+    Tag("PixelData"): 2**32,
 }
-_READ = {Tag(tag_for_keyword(keyword) or 0): longest for keyword, longest in _LONGEST.items()}
 # Each element costs two or three reads, however deep it lies; a radiograph has some hundreds.
 _MOST_READS = 100_000
 
@@ -80,11 +90,6 @@ class _Metered(BytesIO):
         if self.reads > _MOST_READS:
             raise UnreadableImageError("The DICOM file has too many elements.")
         return super().read(size)
-
-
-def is_dicom(data: bytes) -> bool:
-    """Whether the bytes are of a DICOM file (PS3.10, section 7.1)."""
-    return data[_PREAMBLE : _PREAMBLE + len(_MAGIC)] == _MAGIC
 
 
 def read(data: bytes, most_inflated: int) -> Dataset:
@@ -103,9 +108,9 @@ def read(data: bytes, most_inflated: int) -> Dataset:
         Exception: whatever pydicom raises when it reads malformed bytes.
     """
     file = _Metered(data)
-    file.seek(_PREAMBLE + len(_MAGIC))
+    file.seek(DICOM_PREAMBLE + len(DICOM_MARK))
     meta = read_dataset(file, False, True, stop_when=_after_meta, specific_tags=[_TRANSFER_SYNTAX])
-    _check_lengths(meta, {_TRANSFER_SYNTAX: _LONGEST_VALUE})
+    _check_lengths(meta)
     syntax = meta.get("TransferSyntaxUID")
     if not isinstance(syntax, UID) or syntax.is_private or not syntax.is_transfer_syntax:
         raise UnreadableImageError("The DICOM file names no transfer syntax of the standard.")
@@ -114,7 +119,7 @@ def read(data: bytes, most_inflated: int) -> Dataset:
     dataset = read_dataset(
         file, syntax.is_implicit_VR, syntax.is_little_endian, specific_tags=list(_READ)
     )
-    _check_lengths(dataset, _READ)
+    _check_lengths(dataset)
     dataset.file_meta = FileMetaDataset(meta)
     return dataset
 
@@ -123,11 +128,11 @@ def _after_meta(tag: BaseTag, vr: str | None, length: int) -> bool:
     return tag.group != _META_GROUP
 
 
-def _check_lengths(dataset: Dataset, longest: dict[BaseTag, int]) -> None:
+def _check_lengths(dataset: Dataset) -> None:
     """Refuse long values while they are bytes; each number of a list would become an object."""
     for element in dataset.elements():
         value = element.value
-        if isinstance(value, bytes) and len(value) > longest.get(element.tag, _LONGEST_VALUE):
+        if isinstance(value, bytes) and len(value) > _LONGER.get(element.tag, _LONGEST):
             raise UnreadableImageError("The DICOM file has an element that is too long.")
 
 

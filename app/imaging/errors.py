@@ -1,6 +1,11 @@
 """Why an image is refused, and the sizes that are."""
 
 MIN_SIDE = 64
+# A scan of a few bytes costs a pass over every pixel. Real files have a dozen; libtiff, too, stops
+# reading a JPEG at 100.
+MOST_SCANS = 100
+
+_START_OF_SCAN = b"\xff\xda"
 
 
 class ImageError(ValueError):
@@ -37,3 +42,8 @@ def check_not_too_small(width: int, height: int) -> None:
         raise UnreadableImageError(
             f"The image is {width} x {height} pixels; each side needs at least {MIN_SIDE}."
         )
+
+
+def has_too_many_scans(jpeg: bytes) -> bool:
+    """Whether a JPEG or JPEG-LS codestream has more than 100 scans."""
+    return jpeg.count(_START_OF_SCAN) > MOST_SCANS

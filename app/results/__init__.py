@@ -3,6 +3,8 @@
 import logging
 import warnings
 
-# As pydicom, which `dicom_file` silences, it quotes the values that it finds fault with.
+from app.imaging import dicom_file  # noqa: F401  (silences pydicom)
+
+# As pydicom, it quotes the values that it finds fault with.
 logging.getLogger("highdicom").setLevel(logging.CRITICAL + 1)
 warnings.filterwarnings("ignore", module="highdicom")

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import mimeparse
 from fastapi import Request
 
-from app.imaging.dicom_file import is_dicom
+from app.imaging.formats import is_dicom
 from app.problems import Problem
 
 DICOM = "application/dicom"

@@ -11,7 +11,7 @@ from pydicom import Dataset, Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from app.imaging.decode import decode
-from app.imaging.dicom_file import is_dicom, read
+from app.imaging.dicom_file import read
 from app.imaging.errors import UnreadableImageError
 from tests import synthetic
 from tests.app.imaging.dicoms import dicom
@@ -43,11 +43,6 @@ def test_only_what_an_image_is_made_of_is_kept() -> None:
     assert "PatientID" not in dataset
     assert dataset.Rows == 80
     assert dataset.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
-
-
-@pytest.mark.parametrize("data", [b"", b"DICM", bytes(131), bytes(128) + b"DICX"])
-def test_what_is_no_dicom_file(data: bytes) -> None:
-    assert not is_dicom(data)
 
 
 @pytest.mark.parametrize("syntax", [b"", b"1.2.3", b"1.2.840.113619.5.2", b"not a UID"])

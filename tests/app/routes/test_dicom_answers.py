@@ -108,3 +108,7 @@ def test_is_described(service: httpx.Client) -> None:
 
 def test_highdicom_is_not_imported_at_the_start() -> None:
     assert python("import sys, app.main; print('highdicom' in sys.modules)") == "False\n"
+
+
+def test_pydicom_is_not_imported_at_the_start() -> None:
+    assert python("import sys, app.main; print('pydicom' in sys.modules)") == "False\n"

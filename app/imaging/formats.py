@@ -1,0 +1,31 @@
+"""Which type of image a file's bytes are, told by their first ones."""
+
+DICOM = "DICOM"
+# Of a DICOM file, a preamble of any content and the mark (PS3.10, section 7.1).
+DICOM_PREAMBLE = 128
+DICOM_MARK = b"DICM"
+
+_MAGIC = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+    (b"II+\x00", "TIFF"),
+    (b"MM\x00+", "TIFF"),
+    (b"BM", "BMP"),
+)
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether the bytes are of a DICOM file."""
+    return data.startswith(DICOM_MARK, DICOM_PREAMBLE)
+
+
+def format_of(data: bytes) -> str | None:
+    """`JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `DICOM`; None for anything else."""
+    # First, since what precedes the mark of a DICOM file may pass for a TIFF.
+    if is_dicom(data):
+        return DICOM
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for magic, name in _MAGIC if data.startswith(magic)), None)
