@@ -67,9 +67,6 @@ class Trained:
     """A classifier that answers as an engine does, without a map or a novelty."""
 
     classifier: keras.Model
-    name: str = "keras"
-    device: str = "any"
-    streams: int = 1
     max_batch: int = 64
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
@@ -101,8 +98,9 @@ def ablate(
         train = data.load(_some(parts[data.TRAIN], _TRAIN, seed), "training images")
         rest = [*parts[data.VALIDATION], *parts[data.CALIBRATION]]
         held_out = data.load(_some(rest, _HELD_OUT, seed), "held-out images")
+        counts, _ = acquisition.weights(train, held_out)
     for name in missing:
-        engine = Trained(_fit(IDEAS[name], train, weights, seed))
+        engine = Trained(_fit(IDEAS[name], train, counts, weights, seed))
         found = shift.measure(engine, held_out, infer(engine, held_out.pixels), _THRESHOLD)
         told = {"idea": asdict(IDEAS[name]), "seed": seed} | found
         (out / f"{name}.json").write_text(json.dumps(told, indent=2) + "\n")
@@ -131,7 +129,13 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
     return report.table(["", *areas, *specificities], rows)
 
 
-def _fit(idea: Idea, images: data.Images, weights: str, seed: int) -> keras.Model:
+def _fit(
+    idea: Idea,
+    images: data.Images,
+    counts: npt.NDArray[np.float32],
+    weights: str,
+    seed: int,
+) -> keras.Model:
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
@@ -140,11 +144,11 @@ def _fit(idea: Idea, images: data.Images, weights: str, seed: int) -> keras.Mode
         classifier = model.assemble(*parts, _DROPOUT, seed, augment).classifier
     finally:
         keras.config.set_dtype_policy("float32")
-    counts = np.ones(len(images), np.float32)
-    if idea.weighted:
-        counts, _ = acquisition.weights(images, images)
     batches = TrainingBatches(
-        data.Images(images.samples, shrunk(images.pixels, SIDE)), _BATCH_SIZE, counts, seed
+        data.Images(images.samples, shrunk(images.pixels, SIDE)),
+        _BATCH_SIZE,
+        counts if idea.weighted else np.ones_like(counts),
+        seed,
     )
     steps = EPOCHS * len(batches)
     rate = keras.optimizers.schedules.CosineDecay(

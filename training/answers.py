@@ -1,13 +1,25 @@
 """Ask an engine about any number of images."""
 
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 import typer
 
-from app.inference.engine import Answers, Engine
+from app.inference.engine import Answers
 
 
-def infer(engine: Engine, pixels: npt.NDArray[np.uint8], title: str | None = None) -> Answers:
+class Answering(Protocol):
+    """An engine, or a model that none has loaded yet."""
+
+    max_batch: int
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
+        """Answer uint8 `[N, 224, 224, 1]`, N at most `max_batch`."""
+        ...
+
+
+def infer(engine: Answering, pixels: npt.NDArray[np.uint8], title: str | None = None) -> Answers:
     """The engine's answers to uint8 `[N, 224, 224, 1]`, in their order.
 
     Args:

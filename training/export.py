@@ -14,12 +14,13 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from app.inference import engine
+from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
 from model_store.store import ModelVersion, sha256, versions
 from training import calibrate, card, data, evaluate, explanations, fit, model
+from training.answers import infer
 from training.datasets import kermany
 from training.novelty import fit_density
 from training.served import ServedModel
@@ -32,14 +33,6 @@ _PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
 
 class ExportError(Exception):
     """An export that was refused; the message says why."""
-
-
-@dataclass(frozen=True)
-class Answers:
-    """The contract's outputs for N images that share a network."""
-
-    logits: npt.NDArray[np.float64]
-    novelties: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -133,9 +126,10 @@ def write(
     density = fit_density(_pooled(network, parts[data.TRAIN]))
     held_out = parts[data.CALIBRATION]
     labels = held_out.labels.astype(np.float64)
-    answers = _answers(ServedModel(network, _UNSCALED, density), held_out)
-    scaling = calibrate.scaling(answers.logits, labels)
-    probabilities = calibrate.probability(answers.logits, scaling)
+    answers = infer(ServedModel(network, _UNSCALED, density), held_out.pixels)
+    logits = answers.logit.astype(np.float64)
+    scaling = calibrate.scaling(logits, labels)
+    probabilities = calibrate.probability(logits, scaling)
     ServedModel(network, scaling, density).save(folder)
     float16_error = _float16_error(folder, network, held_out, scaling)
     calibration = Calibration(
@@ -144,7 +138,7 @@ def write(
         scaling=scaling,
         operating_point=calibrate.operating_point(probabilities, labels),
         conformal=calibrate.conformal(probabilities, labels),
-        novelty_limit=calibrate.novelty_limit(answers.novelties),
+        novelty_limit=calibrate.novelty_limit(answers.novelty.astype(np.float64)),
     )
     return calibration, float16_error
 
@@ -203,14 +197,9 @@ def _float16_error(
     Raises:
         ExportError: too far: a weight beyond float16's range, say.
     """
-    written = tf.saved_model.load(str(folder))
-    difference = 0.0
-    for start in range(0, len(images), _BATCH):
-        pixels = images.pixels[start : start + _BATCH]
-        trained = network.head(network.backbone(pixels.astype(np.float32)))
-        expected = calibrate.probability(keras.ops.convert_to_numpy(trained), scaling)
-        found = written.signatures["serving_default"](image=pixels)["probability"].numpy()
-        difference = float(np.maximum(difference, np.abs(found - expected).max()))
+    trained = network.classifier.predict(images.pixels, _BATCH, verbose=0)
+    found = infer(TensorFlowEngine(folder), images.pixels).probability
+    difference = float(np.abs(found - calibrate.probability(trained, scaling)).max())
     # Written this way round, NaN is refused too.
     if not difference <= _TOLERANCE:
         raise ExportError(
@@ -223,16 +212,3 @@ def _pooled(network: model.Network, images: data.Images) -> npt.NDArray[np.float
     pooling = keras.Sequential([network.backbone, keras.layers.GlobalAveragePooling2D()])
     features: npt.NDArray[np.float32] = pooling.predict(images.pixels, _BATCH)
     return features
-
-
-def _answers(served: ServedModel, images: data.Images) -> Answers:
-    batches = [
-        served.serve(tf.constant(images.pixels[start : start + _BATCH]))
-        for start in range(0, len(images), _BATCH)
-    ]
-    return Answers(
-        *(
-            np.concatenate([batch[key].numpy() for batch in batches]).astype(np.float64)
-            for key in ("logit", "novelty")
-        )
-    )

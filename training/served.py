@@ -15,6 +15,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from app.imaging.decode import MODEL_SIDE
+from app.inference.engine import OUTPUTS, Answers
 from model_store.manifest import Scaling
 from training import model
 from training.novelty import FeatureDensity
@@ -22,6 +23,8 @@ from training.novelty import FeatureDensity
 
 class ServedModel(tf.Module):
     """The whole path from pixels to answer, with its weights in float16 where that is safe."""
+
+    max_batch = 32
 
     def __init__(self, network: model.Network, scaling: Scaling, density: FeatureDensity) -> None:
         super().__init__()
@@ -50,6 +53,11 @@ class ServedModel(tf.Module):
             "cam": tf.reduce_sum(gradient * features, axis=-1),
             "novelty": self._novelty(tf.reduce_mean(features, axis=(1, 2))),
         }
+
+    def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
+        """Answer as an engine does once it has loaded what `save` writes."""
+        results = self.serve(tf.constant(images))
+        return Answers(**{name: results[name].numpy() for name in OUTPUTS})
 
     def _novelty(self, pooled: tf.Tensor) -> tf.Tensor:
         """The Mahalanobis distance of the features' roots, per channel.

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 from app.imaging.decode import MODEL_SIDE, to_model_input
 from app.inference.engine import Answers, Engine
 from training import acquisition, bootstrap, data, phantoms
-from training.answers import infer
+from training.answers import Answering, infer
 from training.batches import through_jpeg
 from training.weighted import Answered
 
@@ -44,7 +44,7 @@ def changed() -> dict[str, Callable[[Gray], Gray]]:
 
 
 def measure(
-    engine: Engine, images: data.Images, plain: Answers, threshold: float
+    engine: Answering, images: data.Images, plain: Answers, threshold: float
 ) -> dict[str, Any]:
     """Figures of the images as they are and as `changed`, and by what acquisition argues for.
 

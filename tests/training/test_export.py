@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from app.inference.engine import Answers
 from model_store.store import ModelVersion, resolve, sha256, versions
 from tests.conftest import ORIGIN
 from tests.training import tiny
 from training import data, explanations, export, fit, model, served
+from training.answers import infer
 from training.export import ExportError
 
 Parts = dict[str, data.Images]
@@ -129,14 +131,12 @@ def test_a_written_model_that_disagrees_with_the_trained_one_is_refused(
 
     with monkeypatch.context() as patch:
         # The calibration is fitted to answers that are still right.
-        answers = export._answers
-
-        def answer(raw: served.ServedModel, images: data.Images) -> export.Answers:
-            right = answers(raw, images)
+        def answer(*arguments: Any) -> Answers:
+            right = infer(*arguments)
             patch.setattr(served, "_call", wrong)
             return right
 
-        patch.setattr(export, "_answers", answer)
+        patch.setattr(export, "infer", answer)
         with pytest.raises(ExportError, match="off the trained one"):
             add(tmp_path / "pneumonia")
     assert versions(tmp_path) == []
