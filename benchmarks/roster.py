@@ -34,9 +34,14 @@ class Contestant:
         return [module for module in self.requires if find_spec(module) is None]
 
 
-def _uvicorn(module: str) -> tuple[str, ...]:
-    app = f"{_HERE}.{module}:app"
-    return (_PYTHON, "-m", "uvicorn", app, "--port", "{port}", "--no-access-log")
+def _fastapi(title: str, runtime: str) -> Contestant:
+    app = f"{_HERE}.fastapi_app:app"
+    return Contestant(
+        f"FastAPI, {title}",
+        (_PYTHON, "-m", "uvicorn", app, "--port", "{port}", "--no-access-log"),
+        ("tensorflow",),
+        {"BENCHMARK_RUNTIME": runtime},
+    )
 
 
 def _litserve(runtime: str) -> Contestant:
@@ -67,8 +72,8 @@ _OURS = {"PNEUMOSCOPE_PORT": "{port}", "PNEUMOSCOPE_ENGINE": "openvino"}
 OURS = Contestant("pneumoscope", _SERVE, environment=_OURS)
 OTHERS = (
     Contestant("pneumoscope, /explain", _SERVE, environment=_OURS, path="/explain"),
-    Contestant("FastAPI, Keras predict", _uvicorn("keras_app"), ("tensorflow",)),
-    Contestant("FastAPI, SavedModel signature", _uvicorn("savedmodel_app"), ("tensorflow",)),
+    _fastapi("Keras predict", "keras"),
+    _fastapi("SavedModel signature", "tensorflow"),
     _litserve("tensorflow"),
     _litserve("openvino"),
     _bentoml("tensorflow"),

@@ -1,5 +1,6 @@
-"""The SavedModel in TensorFlow and in OpenVINO, as their documentation loads and calls it.
+"""The SavedModel in Keras, TensorFlow and OpenVINO, as their documentation loads and calls it.
 
+Keras: https://keras.io/api/layers/backend_specific_layers/tfsm_layer/
 TensorFlow: https://www.tensorflow.org/guide/saved_model
 OpenVINO: https://docs.openvino.ai/2025/openvino-workflow/running-inference.html
 """
@@ -17,8 +18,26 @@ Predict = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 def chosen() -> Predict:
     """The model in the runtime that the variable `BENCHMARK_RUNTIME` names."""
-    runtime = os.environ["BENCHMARK_RUNTIME"]
-    return TensorFlow() if runtime == "tensorflow" else OpenVINO()
+    known: dict[str, Callable[[], Predict]] = {
+        "keras": Keras,
+        "tensorflow": TensorFlow,
+        "openvino": OpenVINO,
+    }
+    return known[os.environ["BENCHMARK_RUNTIME"]]()
+
+
+class Keras:
+    """A Keras model around the SavedModel: uint8 `[N, 224, 224, 1]` to the probabilities `[N]`."""
+
+    def __init__(self) -> None:
+        import keras
+
+        layer = keras.layers.TFSMLayer(str(MODEL.path), call_endpoint="serving_default")
+        image = keras.Input((224, 224, 1), dtype="uint8", name="image")
+        self._model = keras.Model(image, layer(image)["probability"])
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return self._model.predict(images, verbose=0)
 
 
 class TensorFlow:

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from fastapi import FastAPI
 
 from app.imaging.decode import decode, to_model_input
 from app.inference.engine import load
-from benchmarks.contestants import keras_app, runtimes, savedmodel_app
+from benchmarks.contestants import fastapi_app, runtimes
 from benchmarks.contestants.job import MODEL
 from benchmarks.measure import check
 from benchmarks.uploads import CONTENT_TYPE, Upload
@@ -27,9 +26,12 @@ def expected(upload: Upload) -> float:
     return float(load(MODEL, "openvino").infer(image[np.newaxis]).probability[0])
 
 
-@pytest.mark.parametrize("app", [keras_app.app, savedmodel_app.app], ids=["keras", "savedmodel"])
-def test_a_contestant_answers_as_the_service(app: FastAPI, upload: Upload, expected: float) -> None:
-    with serving(app) as client:
+@pytest.mark.parametrize("runtime", ["keras", "tensorflow"])
+def test_a_contestant_answers_as_the_service(
+    runtime: str, upload: Upload, expected: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BENCHMARK_RUNTIME", runtime)
+    with serving(fastapi_app.app) as client:
         headers = {"Content-Type": CONTENT_TYPE}
         answer = client.post("/predict", content=upload.body, headers=headers).json()
     assert answer.keys() == {"label", "probability"}

@@ -1,4 +1,4 @@
-"""FastAPI with the signature of the TensorFlow SavedModel.
+"""FastAPI with Keras' `model.predict`, or with the signature of the TensorFlow SavedModel.
 
 The model is loaded in the lifespan, and the endpoint, which blocks, is no coroutine
 (https://fastapi.tiangolo.com/advanced/events/, https://fastapi.tiangolo.com/async/).
@@ -18,7 +18,7 @@ models: dict[str, runtimes.Predict] = {}
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    models["classifier"] = runtimes.TensorFlow()
+    models["classifier"] = runtimes.chosen()
     yield
     models.clear()
 
