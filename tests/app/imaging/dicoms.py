@@ -33,7 +33,6 @@ def dicom(
     *,
     syntax: UID = ExplicitVRLittleEndian,
     frame: bytes | None = None,
-    jpeg: bool = False,
     **elements: Any,
 ) -> bytes:
     """A file of one frame.
@@ -42,10 +41,8 @@ def dicom(
         pixels: uint8, uint16, int8 or int16 `[height, width]` or `[height, width, 3]`.
         syntax: the transfer syntax.
         frame: stored instead of the pixels, encoded.
-        jpeg: compressed as JPEG baseline, which takes 8 bits.
         elements: by keyword, in addition or instead; None leaves one out.
     """
-    syntax = JPEGBaseline8Bit if jpeg else syntax
     bits = 8 * pixels.dtype.itemsize
     image = {
         "SOPClassUID": DigitalXRayImageStorageForPresentation,

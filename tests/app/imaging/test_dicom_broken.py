@@ -44,7 +44,7 @@ SYNTAXES = [
 ]
 FILES = {
     **{syntax.keyword: dicom(DEEP, syntax=syntax, **TWELVE_BITS) for syntax in SYNTAXES},
-    JPEGBaseline8Bit.keyword: dicom(CHEST, jpeg=True),
+    JPEGBaseline8Bit.keyword: dicom(CHEST, syntax=JPEGBaseline8Bit),
 }
 
 

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
 
 from app.imaging.decode import decode
 from app.imaging.dicom_file import read
@@ -118,8 +122,8 @@ def test_nothing_of_a_file_gets_into_a_log() -> None:
         good[:-999],
         good.replace(b"\x50\x10DS", b"\x50\x10XX"),
         good.replace(b"DX", b"\xc3("),
-        dicom(CHEST, jpeg=True, **marked)[:-500],
-        dicom(CHEST, jpeg=True, Rows=79, **marked),
+        dicom(CHEST, syntax=JPEGBaseline8Bit, **marked)[:-500],
+        dicom(CHEST, syntax=JPEGBaseline8Bit, Rows=79, **marked),
     ]
     script = (
         "import logging, sys; logging.basicConfig(level=0)\n"

@@ -4,6 +4,8 @@ import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from pydicom.uid import JPEGBaseline8Bit
+
 from tests import synthetic
 from tests.app.imaging.dicoms import dicom
 
@@ -54,7 +56,7 @@ def rsna(folder: Path) -> Path:
         elif index == len(RSNA_TARGETS) - 2:
             content = dicom(chest.astype("uint16") * 16, WindowCenter=2040, WindowWidth=4081)
         else:
-            content = dicom(chest, jpeg=True)
+            content = dicom(chest, syntax=JPEGBaseline8Bit)
         (images / f"{name}.dcm").write_bytes(content)
     write_targets(
         folder,
