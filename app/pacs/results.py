@@ -1,0 +1,73 @@
+"""What goes back into the study of one radiograph, and which ones get no answer."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+
+from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
+from app.imaging.overlay import Target
+from app.reader import Reader, Reading
+from app.results.instance import PRODUCT
+from app.results.secondary_capture import secondary_capture
+from app.results.source import read_source
+from app.results.structured_report import structured_report
+
+_NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
+
+
+class NotRead(Exception):
+    """The image gets no result; `code` is the warning that says why."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Results:
+    """The DICOM files that answer one image, each of the same bytes whenever it is read."""
+
+    overlay: bytes
+    report: bytes
+
+
+def is_own(dataset: Dataset) -> bool:
+    """Whether an object is a result of this program, by its Manufacturer."""
+    return str(dataset.get("Manufacturer", "")) == PRODUCT
+
+
+async def results_of(reader: Reader, data: bytes) -> Results:
+    """Read a DICOM file, and write the results for its study.
+
+    Unlike the HTTP interface, which answers whoever asks, this answers nobody: an image whose
+    attributes name a lateral view or another part of the body gets no result.
+
+    Raises:
+        ImageError: the file is none that can be read.
+        Problem: 422 where it lacks a UID, or is of an unknown SOP class.
+        NotRead: the attributes say that the model is not for this image.
+    """
+    reading = await reader.read(data)
+    for code in reading.radiograph.warnings:
+        if code in _NOT_FOR_THE_MODEL:
+            raise NotRead(code)
+    source = read_source(data)
+    target: Target = "pneumonia" if reading.label == "PNEUMONIA" else "normal"
+    overlay, _, _ = await reader.render(
+        reading, target, partial(_overlay, source, reading, reader, target)
+    )
+    work = partial(structured_report, source, reading, reader.manifest)
+    return Results(overlay, await reader.timed("render", reading.seconds, work))
+
+
+def _overlay(
+    source: Dataset,
+    reading: Reading,
+    reader: Reader,
+    target: Target,
+    picture: npt.NDArray[np.uint8],
+) -> bytes:
+    return secondary_capture(source, reading, reader.manifest, picture, target)
