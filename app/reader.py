@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app import problems
+from app import cores, problems
 from app.imaging import overlay
 from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
 from app.inference.batcher import Batcher
@@ -69,7 +68,10 @@ class Reader:
         self._ready = False
         self._in_flight = 0
         self._batcher = Batcher(engine, metrics)
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="imaging")
+        # As many decoded images as keep the engine busy: others wait as the bytes of their files,
+        # which are smaller.
+        self._decoded = asyncio.Semaphore(2 * engine.streams * engine.max_batch)
+        self._pool = ThreadPoolExecutor(cores.available(), thread_name_prefix="imaging")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -118,11 +120,15 @@ class Reader:
         seconds: dict[str, float] = {}
 
         def prepare() -> tuple[Radiograph, np.ndarray]:
-            radiograph = decode(data, self.settings.max_pixels)
+            radiograph = decode(data, self.settings.max_pixels, self.settings.overlay_max_side)
             return radiograph, to_model_input(radiograph.pixels)
 
-        radiograph, image = await self.timed("decode", seconds, prepare)
-        answers, seconds["queue"], seconds["infer"] = await self._batcher.infer(image)
+        came = time.perf_counter()
+        async with self._decoded:
+            waited = time.perf_counter() - came
+            radiograph, image = await self.timed("decode", seconds, prepare)
+            answers, queued, seconds["infer"] = await self._batcher.infer(image)
+        seconds["queue"] = waited + queued
         for stage in ("queue", "infer"):
             self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return self._judge(radiograph, answers, seconds)

@@ -46,7 +46,7 @@ class Overlay(BaseModel):
     """A Grad-CAM overlay."""
 
     target: Label = Field(description="what the coloured regions argue for")
-    media_type: str = Field(examples=["image/png"])
+    media_type: str = Field(examples=["image/jpeg"])
     width: int
     height: int
     data: str = Field(description="the picture, in base64")

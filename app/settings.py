@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.imaging.decode import DEFAULT_MAX_PIXELS
+from app.imaging.decode import DEFAULT_MAX_PIXELS, DEFAULT_PICTURE_SIDE
 from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 
@@ -28,7 +28,15 @@ class Settings(BaseSettings):
         None, ge=1, description="version to serve; the newest if unset"
     )
     max_upload_bytes: int = Field(32 * 2**20, gt=0, description="largest request body, in bytes")
+    upload_seconds: float = Field(30, gt=0, description="longest time that a request body may take")
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, gt=0, description="most pixels an image may have")
     max_files: int = Field(16, gt=0, description="most files in one `/predict/batch`")
     max_in_flight: int = Field(64, gt=0, description="requests at work at once; beyond it, 503")
-    overlay_max_side: int = Field(1024, ge=64, description="longest side of an overlay, in pixels")
+    overlay_max_side: int = Field(
+        DEFAULT_PICTURE_SIDE, ge=64, description="longest side of an overlay, in pixels"
+    )
+
+    @property
+    def upload_limits(self) -> tuple[int, float]:
+        """Of a request body, in bytes and in seconds."""
+        return self.max_upload_bytes, self.upload_seconds

@@ -6,7 +6,8 @@ from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, TiffTags  # noqa: F401  (TiffTags registers the tag names)
+from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers the tag names)
+from PIL.JpegImagePlugin import JpegImageFile
 
 from app.imaging.errors import (
     MOST_SCANS,
@@ -21,6 +22,7 @@ from app.imaging.formats import DICOM, format_of
 
 MODEL_SIDE = 224
 DEFAULT_MAX_PIXELS = 40_000_000
+DEFAULT_PICTURE_SIDE = 1024
 
 MULTIPLE_FRAMES = "only_the_first_frame_was_read"
 LOW_RESOLUTION = "low_resolution"
@@ -32,6 +34,8 @@ Image.MAX_IMAGE_PIXELS = None
 _PHOTOMETRIC_INTERPRETATION = 262
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _WHITE_IS_ZERO = 0
+# EXIF 2.32, 4.6.4: the orientations that exchange rows and columns.
+_LYING = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True)
@@ -39,30 +43,33 @@ class Radiograph:
     """A decoded image.
 
     Attributes:
-        pixels: uint8 `[height, width]`, upright, higher is brighter.
+        pixels: uint8 `[h, w]`, upright, higher is brighter: the whole image, or a large JPEG at a
+            half, a quarter or an eighth of its size.
+        width: of the image, in pixels, upright.
+        height: likewise.
         format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `DICOM`, told by content.
         sha256: of the file's bytes, in hexadecimal.
         warnings: machine-readable codes.
     """
 
     pixels: npt.NDArray[np.uint8]
+    width: int
+    height: int
     format: str
     sha256: str
     warnings: tuple[str, ...] = ()
 
-    @property
-    def height(self) -> int:
-        return int(self.pixels.shape[0])
 
-    @property
-    def width(self) -> int:
-        return int(self.pixels.shape[1])
-
-
-def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Radiograph:
+def decode(
+    data: bytes,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    picture_side: int = DEFAULT_PICTURE_SIDE,
+) -> Radiograph:
     """Decode a JPEG, PNG, WebP, TIFF, BMP or DICOM file.
 
-    A DICOM image is shown as `read_dicom` says. Of the others, colour becomes luma (ITU-R 601),
+    A JPEG is decoded straight to the smallest of the sizes that its transform offers at which the
+    longest side has `picture_side` pixels and no side less than twice what the model takes. A
+    DICOM image is shown as `read_dicom` says. Of the others, colour becomes luma (ITU-R 601),
     transparency is laid over black as an unexposed film's background would be, more than 8 bits
     are stretched from the image's own minimum and maximum, and the EXIF orientation is applied.
 
@@ -79,11 +86,13 @@ def decode(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Radiograph:
         from app.imaging.dicom import read_dicom
 
         pixels, warnings = read_dicom(data, max_pixels)
+        height, width = pixels.shape
     else:
-        pixels, warnings = _read(data, image_format, max_pixels)
-    if min(pixels.shape) < MODEL_SIDE:
+        pixels, (width, height), warnings = _read(data, image_format, max_pixels, picture_side)
+    if min(width, height) < MODEL_SIDE:
         warnings = (*warnings, LOW_RESOLUTION)
-    return Radiograph(pixels, image_format, hashlib.sha256(data).hexdigest(), warnings)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return Radiograph(pixels, width, height, image_format, sha256, warnings)
 
 
 def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -97,9 +106,9 @@ def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _read(
-    data: bytes, image_format: str, max_pixels: int
-) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
-    """The pixels and the warnings of a file of a type that Pillow reads."""
+    data: bytes, image_format: str, max_pixels: int, picture_side: int
+) -> tuple[npt.NDArray[np.uint8], tuple[int, int], tuple[str, ...]]:
+    """The pixels, the upright size and the warnings of a file of a type that Pillow reads."""
     if image_format == "JPEG" and has_too_many_scans(data):
         raise UnreadableImageError(f"The JPEG image has more than {MOST_SCANS} scans.")
     try:
@@ -107,6 +116,7 @@ def _read(
             _check_size(image, max_pixels)
             # Not `n_frames`, for which a TIFF's every directory would be read.
             several = getattr(image, "is_animated", False)
+            full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
             pixels = _grayscale(image)
     except ImageError:
         raise
@@ -115,7 +125,7 @@ def _read(
     except Exception as error:
         message = f"The {image_format} image is broken or truncated."
         raise UnreadableImageError(message) from error
-    return pixels, (MULTIPLE_FRAMES,) if several else ()
+    return pixels, full or pixels.shape[::-1], (MULTIPLE_FRAMES,) if several else ()
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:
@@ -125,6 +135,15 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
     for w, h in ((width, height), (tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0))):
         check_not_too_many(w, h, max_pixels)
     check_not_too_small(width, height)
+
+
+def _draft(image: JpegImageFile, picture_side: int) -> tuple[int, int]:
+    """Have a JPEG decoded at a reduced scale, and without its chroma; returns its upright size."""
+    width, height = image.size
+    scale = min(max(width, height) / picture_side, min(width, height) / (2 * MODEL_SIDE))
+    image.draft("L", (int(width / scale), int(height / scale)))
+    lying = image.getexif().get(ExifTags.Base.Orientation) in _LYING
+    return (height, width) if lying else (width, height)
 
 
 def _grayscale(image: Image.Image) -> npt.NDArray[np.uint8]:

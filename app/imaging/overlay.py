@@ -12,9 +12,24 @@ MediaType = Literal["image/png", "image/jpeg"]
 # Below this share of the map's peak the radiograph shows through untouched.
 _TRANSPARENT_BELOW = 0.2
 _MOST_OPAQUE = 0.55
+# By the evidence's level: the colour that is added, and what the radiograph keeps, in 255ths.
+_LEVELS = np.arange(256, dtype=np.uint8).reshape(256, 1)
+_ALPHA = _MOST_OPAQUE * ((_LEVELS / 255 - _TRANSPARENT_BELOW) / (1 - _TRANSPARENT_BELOW)).clip(0)
+_INFERNO = cv2.applyColorMap(_LEVELS, cv2.COLORMAP_INFERNO)
+_TINT = np.rint(_INFERNO * _ALPHA[:, :, np.newaxis]).astype(np.uint8)
+_CLEARNESS = np.rint(255 * (1 - _ALPHA)).astype(np.uint8)
 _ENCODING: dict[str, tuple[str, list[int]]] = {
-    "image/png": (".png", [cv2.IMWRITE_PNG_COMPRESSION, 1]),
-    "image/jpeg": (".jpg", [cv2.IMWRITE_JPEG_QUALITY, 90]),
+    "image/png": (
+        ".png",
+        [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP],
+    ),
+    "image/jpeg": (
+        ".jpg",
+        [
+            *(cv2.IMWRITE_JPEG_QUALITY, 95),
+            *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+        ],
+    ),
 }
 
 
@@ -38,12 +53,11 @@ def overlay(
     height, width = picture.shape
     peak = max(float(np.abs(cam).max()), float(np.finfo(np.float32).tiny))
     evidence = (cam if target == "pneumonia" else -cam) / peak
-    smooth = cv2.resize(evidence, (width, height), interpolation=cv2.INTER_CUBIC).clip(0, 1)
-    colours = cv2.applyColorMap(np.rint(smooth * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    alpha = _MOST_OPAQUE * ((smooth - _TRANSPARENT_BELOW) / (1 - _TRANSPARENT_BELOW)).clip(0)
-    gray = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    blended: npt.NDArray[np.uint8] = cv2.blendLinear(
-        colours, gray, alpha.astype(np.float32), (1 - alpha).astype(np.float32)
+    smooth = cv2.resize(evidence, (width, height), interpolation=cv2.INTER_CUBIC)
+    level = cv2.convertScaleAbs(cv2.max(smooth, 0), alpha=255)
+    veiled = cv2.multiply(picture, cv2.LUT(level, _CLEARNESS), scale=1 / 255)
+    blended: npt.NDArray[np.uint8] = cv2.add(
+        cv2.applyColorMap(level, _TINT), cv2.cvtColor(veiled, cv2.COLOR_GRAY2BGR)
     )
     return blended
 

@@ -19,20 +19,21 @@ from app.routes.parts import (
     json_response,
     problem_responses,
     server_timing,
+    unless_hung_up,
 )
 from model_store.manifest import Manifest
 
 router = APIRouter(tags=["reading"])
 
 _PICTURES: dict[str, overlay.MediaType] = {"image/jpeg": "image/jpeg", "image/png": "image/png"}
-_EMBEDDED: overlay.MediaType = "image/png"
+_EMBEDDED: overlay.MediaType = "image/jpeg"
 
 
 @router.post(
     "/explain",
     summary="Read one chest X-ray, and show where the model looked",
     response_model=schemas.Explanation,
-    responses=problem_responses(400, 406, 413, 415, 422, 503)
+    responses=problem_responses(400, 406, 408, 413, 415, 422, 503)
     | {200: {"content": {media_type: {} for media_type in (*_PICTURES, DICOM)}}},
     openapi_extra=form_body(),
 )
@@ -51,9 +52,9 @@ async def explain(
     same study.
     """
     async with reader.admitted():
-        data = await upload.one_file(request, reader.settings.max_upload_bytes)
+        data = await upload.one_file(request, *reader.settings.upload_limits)
         media_type = accepted(request, [*_PICTURES, JSON], data)
-        reading = await reader.read(data)
+        reading = await unless_hung_up(request, reader.read(data))
         shown: overlay.Target = "pneumonia" if reading.label == "PNEUMONIA" else "normal"
         if target != "predicted":
             shown = target
@@ -61,7 +62,8 @@ async def explain(
             encode = partial(_secondary_capture, data, reading, reader.manifest, shown)
         else:
             encode = partial(overlay.encode, media_type=_PICTURES.get(media_type, _EMBEDDED))
-        picture, width, height = await reader.render(reading, shown, encode)
+        rendering = reader.render(reading, shown, encode)
+        picture, width, height = await unless_hung_up(request, rendering)
     if media_type != JSON:
         return Response(picture, headers=server_timing(reading.seconds), media_type=media_type)
     explanation = schemas.Explanation(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from app.imaging.decode import LOW_RESOLUTION, MODEL_SIDE, MULTIPLE_FRAMES, decode, to_model_input
+from tests import synthetic
 from tests.app.imaging.files import (
     CHEST,
     LOSSLESS,
@@ -53,6 +54,40 @@ def test_jpeg(options: dict[str, bool]) -> None:
     radiograph = decode(encoded(CHEST, "JPEG", **options))
     assert radiograph.format == "JPEG"
     assert difference(radiograph.pixels, CHEST) < LOSSY
+
+
+LARGE = synthetic.chest(5, size=(1900, 2500))
+
+
+@pytest.mark.parametrize(
+    ("picture_side", "decoded"),
+    [(2500, (1900, 2500)), (1251, (1900, 2500)), (1250, (950, 1250)), (64, (475, 625))],
+)
+def test_a_large_jpeg_is_decoded_at_a_reduced_scale(
+    picture_side: int, decoded: tuple[int, int]
+) -> None:
+    radiograph = decode(encoded(LARGE, "JPEG"), picture_side=picture_side)
+    assert radiograph.pixels.shape == decoded
+    assert (radiograph.width, radiograph.height) == (2500, 1900)
+    full = decode(encoded(LARGE, "JPEG"), picture_side=2500)
+    found, expected = (to_model_input(image.pixels) for image in (radiograph, full))
+    assert difference(found, expected) < LOSSY
+
+
+def test_a_reduced_jpeg_is_upright_too() -> None:
+    radiograph = decode(oriented(LARGE, 6, "JPEG"))
+    assert radiograph.pixels.shape == (950, 1250)
+    assert (radiograph.width, radiograph.height) == (2500, 1900)
+
+
+def test_a_large_png_keeps_every_pixel() -> None:
+    assert decode(encoded(LARGE, "PNG"), picture_side=64).pixels.shape == LARGE.shape
+
+
+def test_a_colour_jpeg_becomes_luma() -> None:
+    colours = np.stack([CHEST, np.full_like(CHEST, 90), 255 - CHEST], axis=2)
+    luma = colours @ (0.299, 0.587, 0.114)
+    assert difference(decode(encoded(colours, "JPEG", quality=95)).pixels, luma) < LOSSY
 
 
 def test_colour_becomes_luma() -> None:

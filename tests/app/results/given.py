@@ -91,7 +91,7 @@ def reading(**changes: Any) -> Reading:
     fields: dict[str, Any] = {"label": "PNEUMONIA", "prediction_set": ["PNEUMONIA"], "warnings": []}
     numbers = np.array([changes.pop("probability", PROBABILITY)], np.float32)
     answers = Answers(numbers, numbers, np.zeros((1, 7, 7), np.float32), numbers)
-    return Reading(Radiograph(PIXELS, "DICOM", ""), answers, **(fields | changes))
+    return Reading(Radiograph(PIXELS, 80, 96, "DICOM", ""), answers, **(fields | changes))
 
 
 def overlay(shade: int = 0) -> npt.NDArray[np.uint8]:

@@ -24,9 +24,22 @@ def test_json_is_the_prediction_and_a_picture_of_the_images_own_size(
     overlay = body.pop("overlay")
     assert body == client.post("/predict", files={"file": xray}).json()
     assert overlay["target"] == body["label"]
-    assert overlay["media_type"] == "image/png"
+    assert overlay["media_type"] == "image/jpeg"
     assert (overlay["width"], overlay["height"]) == (560, 480)
     assert _picture(base64.b64decode(overlay["data"])).shape == (480, 560, 3)
+
+
+def test_the_picture_is_of_the_size_that_is_set_while_the_answer_tells_the_images_own(
+    client: httpx.Client,
+) -> None:
+    large = synthetic.encode(synthetic.chest(3, size=(1700, 2300)), ".jpeg")
+    body = client.post("/explain", files={"file": large}).json()
+
+    overlay = body.pop("overlay")
+    assert body == client.post("/predict", files={"file": large}).json()
+    assert (body["input"]["width"], body["input"]["height"]) == (2300, 1700)
+    assert (overlay["width"], overlay["height"]) == (1024, 757)
+    assert _picture(base64.b64decode(overlay["data"])).shape == (757, 1024, 3)
 
 
 @pytest.mark.parametrize("media_type", ["image/png", "image/jpeg"])
@@ -69,11 +82,11 @@ def test_what_cannot_be_answered_is_not_acceptable(
 def test_targets_show_what_argues_for_each_label(client: httpx.Client, xray: bytes) -> None:
     pictures = {}
     for target in ("pneumonia", "normal"):
-        overlay = client.post("/explain", params={"target": target}, files={"file": xray}).json()[
-            "overlay"
-        ]
-        assert overlay["target"] == target.upper()
-        pictures[target] = _picture(base64.b64decode(overlay["data"]))
+        params, files = {"target": target}, {"file": xray}
+        told = client.post("/explain", params=params, files=files).json()
+        assert told["overlay"]["target"] == target.upper()
+        png = client.post("/explain", params=params, files=files, headers={"Accept": "image/png"})
+        pictures[target] = _picture(png.content)
 
     gray = synthetic.chest(7, pneumonia=True)[:, :, np.newaxis]
     coloured = {name: (picture != gray).any(axis=2) for name, picture in pictures.items()}
