@@ -71,7 +71,7 @@ def load(model: ModelVersion, choice: Choice = "auto") -> Engine:
         return TensorFlowEngine(model.path)
     from app.inference.openvino_engine import OpenVINOEngine
 
-    return OpenVINOEngine(model.path)
+    return OpenVINOEngine(model.path, model.manifest.calibration.novelty_limit)
 
 
 def check_signature(path: Path, inputs: Tensors, outputs: Tensors) -> None:

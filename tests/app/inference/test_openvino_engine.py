@@ -1,10 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import openvino as ov
 import pytest
 from openvino import properties
 
+from app import cores
+from app.inference import openvino_engine
+from app.inference.engine import Answers
 from app.inference.openvino_engine import OpenVINOEngine
 from model_store.store import ModelVersion
 from tests.app.inference.subprocesses import python
@@ -25,7 +29,7 @@ print(engine.name, *engine.infer(images).logit)
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: ModelVersion) -> OpenVINOEngine:
-    return OpenVINOEngine(tiny_model.path)
+    return OpenVINOEngine(tiny_model.path, tiny_model.manifest.calibration.novelty_limit)
 
 
 def test_what_it_says_of_itself(engine: OpenVINOEngine) -> None:
@@ -66,9 +70,53 @@ def test_answers_outlive_the_next_inference(
     assert first.logit == kept
 
 
-def test_it_computes_in_float32_whatever_the_cpu_prefers(engine: OpenVINOEngine) -> None:
-    precision = engine._compiled.get_property(properties.hint.inference_precision())
-    assert precision == ov.Type.f32
+def test_doubtful_answers_are_computed_again_in_float32(
+    engine: OpenVINOEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = engine._novelty_limit
+    first = {
+        "sure": (0.001, 0.0),
+        "sure too": (0.999, 2 * limit),
+        "unsure": (0.4, 0.0),
+        "nearly sure": (0.98, 0.0),
+        "below the limit of novelty": (0.001, 0.95 * limit),
+        "above it": (0.999, 1.05 * limit),
+    }
+    fast, exact = object(), object()
+
+    def infer(compiled: object, images: npt.NDArray[np.uint8]) -> Answers:
+        if compiled is exact:
+            second = np.full(1, 0.5, np.float32)
+            return Answers(second, second, np.full((1, 7, 7), 0.5, np.float32), second)
+        probability, novelty = np.array(list(first.values()), np.float32).T
+        zeros = np.zeros((len(images), 7, 7), np.float32)
+        return Answers(probability.copy(), probability.copy(), zeros, novelty.copy())
+
+    monkeypatch.setattr(openvino_engine, "_infer", infer)
+    monkeypatch.setattr(engine, "_fast", fast)
+    monkeypatch.setattr(engine, "_exact", exact)
+    answers = engine.infer(np.zeros((len(first), 224, 224, 1), np.uint8))
+
+    again = [False, False, True, True, True, True]
+    for values in (answers.logit, answers.probability, answers.novelty, answers.cam[:, 3, 3]):
+        assert (values == 0.5).tolist() == again
+
+
+def test_the_first_look_is_in_bfloat16_where_the_cpu_has_it(engine: OpenVINOEngine) -> None:
+    precision = properties.hint.inference_precision()
+    has = "BF16" in ov.Core().get_property("CPU", properties.device.capabilities())
+    assert engine._exact.get_property(precision) == ov.Type.f32
+    assert (engine._fast is not None) is has
+    if engine._fast:
+        assert engine._fast.get_property(precision) == ov.Type.bf16
+
+
+def test_it_uses_no_more_cores_than_it_may(
+    tiny_model: ModelVersion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cores, "available", lambda: 1)
+    alone = OpenVINOEngine(tiny_model.path, 1.0)
+    assert alone._exact.get_property(properties.inference_num_threads()) == 1
 
 
 def test_its_largest_batch(engine: OpenVINOEngine, parts: dict[str, data.Images]) -> None:
