@@ -47,6 +47,15 @@ def too_large(limit: int) -> Problem:
     )
 
 
+def too_slow(seconds: float) -> Problem:
+    return Problem(
+        HTTPStatus.REQUEST_TIMEOUT,
+        "too_slow",
+        f"The request body took more than {seconds:g} s.",
+        {"Connection": "close"},
+    )
+
+
 def unavailable(code: str, detail: str) -> Problem:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers)

@@ -1,6 +1,8 @@
 """Image files out of a request's body, which is limited while it arrives and never spooled."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import Request
@@ -8,7 +10,7 @@ from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from app.problems import Problem, too_large
+from app.problems import Problem, too_large, too_slow
 
 FIELD = "file"
 RAW_TYPES = (
@@ -24,28 +26,30 @@ _MULTIPART = "multipart/form-data"
 _MAX_FIELDS = 100
 
 
-async def one_file(request: Request, limit: int) -> bytes:
+async def one_file(request: Request, limit: int, seconds: float) -> bytes:
     """The bytes of the one image that the request carries.
 
     Raises:
-        Problem: 400 for none, an empty one, several or a malformed form; 413 over `limit` bytes;
-            415 for a body of another type.
+        Problem: 400 for none, an empty one, several or a malformed form; 408 where it has not come
+            after `seconds`; 413 over `limit` bytes; 415 for a body of another type.
     """
-    if _media_type(request) in RAW_TYPES:
-        return not_empty(b"".join([chunk async for chunk in _limited(request, limit)]))
-    files = await _parts(request, limit)
+    async with _deadline(seconds):
+        if _media_type(request) in RAW_TYPES:
+            return not_empty(b"".join([chunk async for chunk in _limited(request, limit)]))
+        files = await _parts(request, limit)
     if len(files) > 1:
         raise _bad_request("several_files", "Send one file, or several to /predict/batch.")
     return not_empty(files[0])
 
 
-async def several_files(request: Request, limit: int, most: int) -> list[bytes]:
+async def several_files(request: Request, limit: int, seconds: float, most: int) -> list[bytes]:
     """The bytes of each part named `file`, in order.
 
     Raises:
         Problem: as `one_file`, save that several files are what is wanted, up to `most`.
     """
-    files = await _parts(request, limit)
+    async with _deadline(seconds):
+        files = await _parts(request, limit)
     if len(files) > most:
         raise _bad_request("too_many_files", f"Send at most {most} files at a time.")
     return files
@@ -60,6 +64,16 @@ def not_empty(data: bytes) -> bytes:
     if not data:
         raise _bad_request("empty_file", "The file is empty.")
     return data
+
+
+@asynccontextmanager
+async def _deadline(seconds: float) -> AsyncIterator[None]:
+    """So that a client who sends slowly, or not at all, does not hold a place for long."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise too_slow(seconds) from None
 
 
 async def _parts(request: Request, limit: int) -> list[bytes]:

@@ -1,15 +1,19 @@
 """What the endpoints that take images have in common."""
 
-from typing import Annotated, Any
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from app import upload
 from app.problems import MEDIA_TYPE, ProblemDetails
 from app.reader import Reader
 
+T = TypeVar("T")
 _BINARY = {"type": "string", "format": "binary"}
 
 
@@ -19,6 +23,32 @@ def _reader(request: Request) -> Reader:
 
 
 ReaderDependency = Annotated[Reader, Depends(_reader)]
+
+
+async def unless_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives; it is cancelled where the client hangs up.
+
+    Args:
+        request: whose body has been read.
+        work: what it asks for.
+
+    Raises:
+        ClientDisconnect: the client hung up.
+    """
+    working, watching = asyncio.create_task(work), asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

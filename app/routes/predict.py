@@ -16,6 +16,7 @@ from app.routes.parts import (
     json_response,
     problem_responses,
     server_timing,
+    unless_hung_up,
 )
 from model_store.manifest import Manifest
 
@@ -26,7 +27,8 @@ router = APIRouter(tags=["reading"])
     "/predict",
     summary="Read one chest X-ray",
     response_model=schemas.Prediction,
-    responses=problem_responses(400, 406, 413, 415, 422, 503) | {200: {"content": {DICOM: {}}}},
+    responses=problem_responses(400, 406, 408, 413, 415, 422, 503)
+    | {200: {"content": {DICOM: {}}}},
     openapi_extra=form_body(),
 )
 async def predict(request: Request, reader: ReaderDependency) -> Response:
@@ -37,12 +39,13 @@ async def predict(request: Request, reader: ReaderDependency) -> Response:
     the same study.
     """
     async with reader.admitted():
-        data = await upload.one_file(request, reader.settings.max_upload_bytes)
+        data = await upload.one_file(request, *reader.settings.upload_limits)
         media_type = accepted(request, [JSON], data)
-        reading = await reader.read(data)
+        reading = await unless_hung_up(request, reader.read(data))
         if media_type == DICOM:
             work = partial(_structured_report, data, reading, reader.manifest)
-            report = await reader.timed("render", reading.seconds, work)
+            rendering = reader.timed("render", reading.seconds, work)
+            report = await unless_hung_up(request, rendering)
             headers = server_timing(reading.seconds)
             return Response(report, headers=headers, media_type=DICOM)
     return json_response(schemas.prediction(reader, reading), reading.seconds)
@@ -52,16 +55,20 @@ async def predict(request: Request, reader: ReaderDependency) -> Response:
     "/predict/batch",
     summary="Read several chest X-rays",
     response_model=schemas.Batch,
-    responses=problem_responses(400, 413, 415, 503),
+    responses=problem_responses(400, 408, 413, 415, 503),
     openapi_extra=form_body(several=True),
 )
 async def predict_batch(request: Request, reader: ReaderDependency) -> Response:
     """A prediction or a problem for each part named `file`, in their order."""
-    limits = reader.settings.max_upload_bytes, reader.settings.max_files
     async with reader.admitted():
+        limits = *reader.settings.upload_limits, reader.settings.max_files
         files = await upload.several_files(request, *limits)
-        items = await asyncio.gather(*(_item(reader, data) for data in files))
+        items = await unless_hung_up(request, _items(reader, files))
     return json_response(schemas.Batch(items=items))
+
+
+async def _items(reader: Reader, files: list[bytes]) -> list[schemas.BatchItem]:
+    return await asyncio.gather(*(_item(reader, data) for data in files))
 
 
 async def _item(reader: Reader, data: bytes) -> schemas.BatchItem:

@@ -3,11 +3,14 @@
 import logging
 import socket
 import time
+from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.main import create_app
+from app.settings import Settings
 from tests.app.conftest import Scripted, serving, wait_until_ready
 
 
@@ -64,3 +67,41 @@ def test_a_client_that_hangs_up_is_no_failure_of_the_service(
 
     assert {record.levelname for record in caplog.records} == {"INFO"}
     assert caplog.records[-1].getMessage().split()[1:3] == ["/predict", "499"]
+
+
+def test_the_work_of_a_client_that_hung_up_is_cancelled(
+    scripted: Scripted, app: FastAPI, xray: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(app) as client:
+        wait_until_ready(client)
+        host, port = client.base_url.host, client.base_url.port
+        scripted.go.clear()
+        for _ in range(2):
+            with socket.create_connection((host, port or 80)) as connection:
+                connection.sendall(
+                    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+                    b"Content-Length: %d\r\n\r\n%b" % (len(xray), xray)
+                )
+        while caplog.text.count("/predict 499") < 2:
+            time.sleep(0.01)
+        scripted.go.set()
+        # Both places are free again.
+        assert client.post("/predict", files={"file": xray}).status_code == httpx.codes.OK
+
+
+def test_a_slow_client_holds_its_place_for_so_long_only(
+    scripted: Scripted, model_root: Path, xray: bytes
+) -> None:
+    app = create_app(Settings(model_store=model_root, max_in_flight=1, upload_seconds=0.2))
+    with serving(app) as client:
+        wait_until_ready(client)
+        host, port = client.base_url.host, client.base_url.port
+        with socket.create_connection((host, port or 80)) as connection:
+            connection.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+                b"Content-Length: 1000\r\n\r\nabc"
+            )
+            answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"connection: close" in answer.lower()
+        assert client.post("/predict", files={"file": xray}).status_code == httpx.codes.OK

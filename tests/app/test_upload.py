@@ -10,6 +10,7 @@ from app import upload
 from app.problems import Problem
 
 BOUNDARY = b"frontier"
+SECONDS = 60
 
 
 def _request(chunks: list[bytes], content_type: str, **headers: str) -> Request:
@@ -39,7 +40,7 @@ def _form(*files: bytes) -> Request:
 
 def _code(request: Request, limit: int = 1000) -> str:
     with pytest.raises(Problem) as caught:
-        asyncio.run(upload.one_file(request, limit))
+        asyncio.run(upload.one_file(request, limit, SECONDS))
     return caught.value.details.code
 
 
@@ -47,12 +48,16 @@ def _code(request: Request, limit: int = 1000) -> str:
 def test_raw_body_is_joined_from_its_chunks(content_type: str) -> None:
     request = _request([b"ab", b"", b"c"], content_type)
 
-    assert asyncio.run(upload.one_file(request, 3)) == b"abc"
+    assert asyncio.run(upload.one_file(request, 3, SECONDS)) == b"abc"
 
 
 def test_form_gives_the_files_bytes_and_their_order() -> None:
-    assert asyncio.run(upload.one_file(_form(b"a\r\nb"), 1000)) == b"a\r\nb"
-    assert asyncio.run(upload.several_files(_form(b"1", b"", b"3"), 1000, 3)) == [b"1", b"", b"3"]
+    assert asyncio.run(upload.one_file(_form(b"a\r\nb"), 1000, SECONDS)) == b"a\r\nb"
+    assert asyncio.run(upload.several_files(_form(b"1", b"", b"3"), 1000, SECONDS, 3)) == [
+        b"1",
+        b"",
+        b"3",
+    ]
 
 
 def test_declared_length_is_refused_before_a_byte_is_read() -> None:
@@ -87,8 +92,21 @@ def test_a_form_is_never_spooled_to_disk(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", rollover)
     large = bytes(3 * 2**20)
 
-    assert asyncio.run(upload.one_file(_form(large), 2**22)) == large
+    assert asyncio.run(upload.one_file(_form(large), 2**22, SECONDS)) == large
 
 
 def test_hundreds_of_parts_are_malformed() -> None:
     assert _code(_form(*[b"x"] * 200), 100_000) == "malformed_form"
+
+
+def test_a_body_that_does_not_come_is_refused_in_time() -> None:
+    async def receive() -> dict[str, object]:
+        await asyncio.sleep(60)
+        return {}
+
+    request = _request([], "image/png")
+    request._receive = receive
+
+    with pytest.raises(Problem) as caught:
+        asyncio.run(upload.one_file(request, 1000, 0.01))
+    assert caught.value.details.code == "too_slow"
