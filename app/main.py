@@ -1,16 +1,19 @@
 """The service: `create_app`, the ASGI entry `app.main:app`, and the command `pneumoscope`."""
 
+import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import TypeVar
 
 import typer
 import uvicorn
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from app import problems, schemas
 from app.inference import engine
@@ -27,8 +30,11 @@ looked. For research use only: not a medical device.
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Load the model, and build the app around it.
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load_reader(settings: Settings) -> Reader:
+    """Load the model.
 
     Raises:
         ModelError: the model is missing, not what its manifest says, or breaks the contract.
@@ -38,6 +44,16 @@ def create_app(settings: Settings) -> FastAPI:
     reader = Reader(settings, model.manifest, engine.load(model, settings.engine), metrics)
     info = schemas.model(reader).model_dump()
     metrics.model.info({name: str(value) for name, value in info.items()})
+    return reader
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Load the model, and build the app around it.
+
+    Raises:
+        ModelError: the model is missing, not what its manifest says, or breaks the contract.
+    """
+    reader = load_reader(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.reader = reader
-    app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Observe, metrics=reader.metrics)
     problems.install(app)
     for module in (predict, explain, service):
         app.include_router(module.router)
@@ -81,19 +97,49 @@ def main() -> None:
 @cli.command()
 def serve() -> None:
     """Serve over HTTP. Environment variables that start with PNEUMOSCOPE_ configure it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _log_to_standard_error()
     app = _app_or_exit()
     settings: Settings = app.state.reader.settings
     uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
 
 
+@cli.command()
+def dicom_node() -> None:
+    """Read what a PACS sends by C-STORE, and send it the results.
+
+    Environment variables that start with PNEUMOSCOPE_NODE_ configure it, and those of `serve`
+    configure the model.
+    """
+    from app.pacs import node
+    from app.pacs.settings import NodeSettings
+
+    _log_to_standard_error()
+    settings, node_settings = _settings_or_exit(Settings), _settings_or_exit(NodeSettings)
+    try:
+        asyncio.run(node.run_until_told(node_settings, load_reader(settings)))
+    except (ModelError, node.NodeError) as error:
+        sys.exit(f"pneumoscope: {error}")
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
 def _app_or_exit() -> FastAPI:
     """The app of the environment's settings, or one sentence on standard error and the end."""
+    settings = _settings_or_exit(Settings)
     try:
-        return create_app(Settings())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = "_".join(["PNEUMOSCOPE", *(str(part) for part in first["loc"])]).upper()
-        sys.exit(f"pneumoscope: {name}: {first['msg']}.")
+        return create_app(settings)
     except ModelError as error:
         sys.exit(f"pneumoscope: {error}")
+
+
+def _settings_or_exit(kind: type[S]) -> S:
+    """The environment's settings, or one sentence on standard error and the end."""
+    try:
+        return kind()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "_".join(str(part) for part in first["loc"])
+        name = f"{kind.model_config['env_prefix']}{place}".upper()
+        sys.exit(f"pneumoscope: {name}: {first['msg']}.")

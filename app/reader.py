@@ -184,16 +184,25 @@ class Reader:
         prediction_set = calibration.conformal.prediction_set(probability)
         return Reading(radiograph, answers, label, prediction_set, warnings, seconds)
 
-    async def _warm_up(self) -> None:
-        """Infer once, alone and in the largest batch, before the first client does."""
+    async def try_engine(self) -> None:
+        """Infer blank images, alone and in the largest batch.
+
+        Raises:
+            ModelError: an answer is not finite.
+            Exception: whatever the engine raises.
+        """
         blank = np.zeros((self.engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
         loop = asyncio.get_running_loop()
+        for images in (blank[:1], blank):
+            answers = await loop.run_in_executor(self._pool, self.engine.infer, images)
+            outputs = (answers.logit, answers.probability, answers.cam, answers.novelty)
+            if not all(np.isfinite(output).all() for output in outputs):
+                raise ModelError("The model's answers to a blank image are not finite.")
+
+    async def _warm_up(self) -> None:
+        """Infer before the first client does."""
         try:
-            for images in (blank[:1], blank):
-                answers = await loop.run_in_executor(self._pool, self.engine.infer, images)
-                outputs = (answers.logit, answers.probability, answers.cam, answers.novelty)
-                if not all(np.isfinite(output).all() for output in outputs):
-                    raise ModelError("The model's answers to a blank image are not finite.")
+            await self.try_engine()
         except Exception:
             log.exception("The model failed its warm-up; the service stays not ready.")
             return

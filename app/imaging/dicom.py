@@ -33,7 +33,7 @@ NOT_A_CHEST = "not_a_chest"
 # PS3.3, C.7.3.1.1.1. A room with fluoroscopy sends its chest images as RF, digitised films are RG,
 # and what captures a screen or a film says OT, SC or nothing.
 _MODALITIES = ("CR", "DX", "RF", "RG", "OT", "SC")
-_OBJECTS = (
+SOP_CLASSES = (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
     DigitalXRayImageStorageForProcessing,
@@ -110,7 +110,7 @@ def read_dicom(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], tup
 
 def _check_object(dataset: Dataset) -> None:
     object_class = dataset.get("SOPClassUID")
-    if (object_class and object_class not in _OBJECTS) or (
+    if (object_class and object_class not in SOP_CLASSES) or (
         dataset.get("Modality") and dataset.Modality not in _MODALITIES
     ):
         raise UnreadableImageError(

@@ -36,8 +36,8 @@ Stored = npt.NDArray[np.integer[Any]]
 
 _PILLOW, _IMAGECODECS = "pillow", "imagecodecs"
 _NATIVE = (
-    ImplicitVRLittleEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
 )
@@ -53,6 +53,8 @@ _PLUGINS = {
     **dict.fromkeys((JPEGBaseline8Bit, JPEG2000Lossless, JPEG2000), _PILLOW),
     **dict.fromkeys(_IMAGECODECS_SYNTAXES, _IMAGECODECS),
 }
+# Uncompressed ones first: of several that are offered, a node of the network takes the first.
+TRANSFER_SYNTAXES = tuple(_PLUGINS)
 _SUBSAMPLED = "YBR_FULL_422"
 
 # What pydicom asks of a module of decoding plugins, beside `is_available` and the function itself.
