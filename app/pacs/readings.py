@@ -1,0 +1,133 @@
+"""Received images to results: the part of the node that reads."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import NamedTuple
+
+from app import cores
+from app.imaging.errors import ImageError
+from app.pacs.backoff import delays, pause
+from app.pacs.metrics import NodeMetrics
+from app.pacs.results import NotRead, results_of
+from app.pacs.spool import Spool
+from app.problems import Problem
+from app.reader import Reader
+
+log = logging.getLogger("pneumoscope")
+
+POLL_SECONDS = 0.2
+SHORT = 12
+
+
+class _Verdict(NamedTuple):
+    """What became of an image, and the work that has the spool say so."""
+
+    outcome: str
+    work: Callable[[], None]
+
+
+class Readings:
+    """Reads what waits, the oldest first, on every core.
+
+    An image that is read twice, as it is where it arrives again after its results were sent, gives
+    results of the same UIDs and the same bytes.
+    """
+
+    def __init__(self, reader: Reader, spool: Spool, metrics: NodeMetrics) -> None:
+        self._reader, self._spool, self._metrics = reader, spool, metrics
+        self._taken: set[str] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until it is time to stop; what is being read then is finished."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(cores.available()):
+                workers.create_task(self._work(stop))
+
+    async def _work(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            waiting = self._spool.waiting("received")
+            name = next((name for name in waiting if name not in self._taken), None)
+            if name is None:
+                await pause(stop, POLL_SECONDS)
+                continue
+            self._taken.add(name)
+            try:
+                await self._take(name, stop)
+            finally:
+                self._taken.remove(name)
+
+    async def _take(self, name: str, stop: asyncio.Event) -> None:
+        started = time.perf_counter()
+        verdict = await self._read(name, stop)
+        if verdict and await _done(verdict.work, stop):
+            self._metrics.images.labels(verdict.outcome).inc()
+            milliseconds = 1000 * (time.perf_counter() - started)
+            log.info("%s %s %.0f ms", name[:SHORT], verdict.outcome, milliseconds)
+
+    async def _read(self, name: str, stop: asyncio.Event) -> _Verdict | None:
+        """Read an image until it is clear what becomes of it, or it is time to stop.
+
+        What fails in an unknown way is tried again, for it may have been short of memory. It is
+        the image's fault where it fails again, and a blank image does not.
+        """
+        again = False
+        for delay in delays():
+            try:
+                data = await asyncio.to_thread(self._spool.read, name)
+                results = await results_of(self._reader, data)
+            except NotRead as why:
+                return _Verdict(why.code, partial(self._spool.drop, name))
+            except Exception as error:
+                reason = _fault(error)
+                if not reason and again and await self._engine_works():
+                    reason = f"Reading the image failed twice, with {type(error).__name__}."
+                if reason:
+                    return _Verdict(
+                        "aside", partial(self._spool.set_aside, "received", name, reason)
+                    )
+                log.error("%s failed with %s", name[:SHORT], type(error).__name__)
+            else:
+                # In the order of their names: the report is the sign that both are there.
+                files = {"overlay.dcm": results.overlay, "report.dcm": results.report}
+                return _Verdict("read", partial(self._spool.answer, name, files))
+            again = True
+            await pause(stop, delay)
+            if stop.is_set():
+                break
+        return None
+
+    async def _engine_works(self) -> bool:
+        try:
+            await self._reader.try_engine()
+        except Exception as error:
+            log.error("The engine failed with %s", type(error).__name__)
+            return False
+        return True
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with the image, where that is known; these messages quote nothing of it."""
+    if isinstance(error, ImageError):
+        return str(error)
+    if isinstance(error, Problem) and error.details.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return error.details.detail
+    return ""
+
+
+async def _done(work: Callable[[], None], stop: asyncio.Event) -> bool:
+    """Work on the spool, again and again while the disk refuses; False where it did to the end."""
+    for delay in delays():
+        try:
+            await asyncio.to_thread(work)
+        except OSError as error:
+            log.error("The spool cannot be written: %s", error.strerror)
+            await pause(stop, delay)
+            if stop.is_set():
+                break
+        else:
+            return True
+    return False
