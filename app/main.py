@@ -41,7 +41,8 @@ def load_reader(settings: Settings) -> Reader:
     """
     model = resolve(settings.model_store, settings.model_name, settings.model_version)
     metrics = Metrics()
-    reader = Reader(settings, model.manifest, engine.load(model, settings.engine), metrics)
+    loaded = engine.load(model, settings.engine, settings.mixed_precision)
+    reader = Reader(settings, model.manifest, loaded, metrics)
     info = schemas.model(reader).model_dump()
     metrics.model.info({name: str(value) for name, value in info.items()})
     return reader

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -185,7 +186,7 @@ class Reader:
         return Reading(radiograph, answers, label, prediction_set, warnings, seconds)
 
     async def try_engine(self) -> None:
-        """Infer blank images, alone and in the largest batch.
+        """Infer blank images: one, and in batches of every power of two.
 
         Raises:
             ModelError: an answer is not finite.
@@ -193,8 +194,9 @@ class Reader:
         """
         blank = np.zeros((self.engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
         loop = asyncio.get_running_loop()
-        for images in (blank[:1], blank):
-            answers = await loop.run_in_executor(self._pool, self.engine.infer, images)
+        for power in range(len(blank).bit_length()):
+            infer = partial(self.engine.infer, blank[: 1 << power])
+            answers = await loop.run_in_executor(self._pool, infer)
             outputs = (answers.logit, answers.probability, answers.cam, answers.novelty)
             if not all(np.isfinite(output).all() for output in outputs):
                 raise ModelError("The model's answers to a blank image are not finite.")

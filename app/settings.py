@@ -22,6 +22,9 @@ class Settings(BaseSettings):
     engine: Choice = Field(
         "auto", description="`auto` takes TensorFlow where it sees a GPU, OpenVINO elsewhere"
     )
+    mixed_precision: bool = Field(
+        False, description="whether a GPU computes in float16 where TensorFlow holds that safe"
+    )
     model_store: Path = Field(DEFAULT_ROOT, description="folder of the models")
     model_name: str = Field(DEFAULT_NAME, description="model to serve")
     model_version: int | None = Field(

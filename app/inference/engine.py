@@ -57,8 +57,13 @@ class Engine(Protocol):
         ...
 
 
-def load(model: ModelVersion, choice: Choice = "auto") -> Engine:
+def load(model: ModelVersion, choice: Choice = "auto", mixed_precision: bool = False) -> Engine:
     """Load a verified model version into the chosen engine.
+
+    Args:
+        model: the version.
+        choice: of the engine.
+        mixed_precision: of a GPU; OpenVINO has its own way.
 
     Raises:
         ModelError: the engine is not installed, or the model does not keep the contract.
@@ -68,7 +73,7 @@ def load(model: ModelVersion, choice: Choice = "auto") -> Engine:
             raise ModelError("The engine tensorflow was asked for, but it is not installed.")
         from app.inference.tensorflow_engine import TensorFlowEngine
 
-        return TensorFlowEngine(model.path)
+        return TensorFlowEngine(model.path, mixed_precision)
     from app.inference.openvino_engine import OpenVINOEngine
 
     return OpenVINOEngine(model.path, model.manifest.calibration.novelty_limit)

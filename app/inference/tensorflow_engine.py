@@ -20,11 +20,22 @@ class TensorFlowEngine:
     streams = 1
     max_batch = 32
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mixed_precision: bool = False) -> None:
+        """Load the model.
+
+        Args:
+            path: of the SavedModel.
+            mixed_precision: whether a GPU computes in float16 where TensorFlow holds that safe.
+
+        Raises:
+            ModelError: it cannot be read, or breaks the contract.
+        """
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision": mixed_precision})
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
         self.device = _name(gpus[0]) if gpus else "CPU"
+        self._pads = bool(gpus)
         try:
             self._model = tf.saved_model.load(str(path))
             self._serve = self._model.signatures["serving_default"]
@@ -34,8 +45,18 @@ class TensorFlowEngine:
         check_signature(path, _tensors(inputs), _tensors(self._serve.structured_outputs))
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
-        results = self._serve(image=tf.constant(images))
-        return Answers(**{name: results[name].numpy() for name in OUTPUTS})
+        count = len(images)
+        results = self._serve(image=tf.constant(_padded(images) if self._pads else images))
+        return Answers(**{name: results[name].numpy()[:count] for name in OUTPUTS})
+
+
+def _padded(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The images and blank ones, up to a power of two: a GPU prepares for each size of batch anew.
+
+    The warm-up goes through the same sizes.
+    """
+    missing = (1 << (len(images) - 1).bit_length()) - len(images)
+    return np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)))
 
 
 def _name(gpu: tf.config.PhysicalDevice) -> str:

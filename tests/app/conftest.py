@@ -92,7 +92,7 @@ class Scripted:
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     scripted = Scripted()
-    monkeypatch.setattr(engine, "load", lambda model, choice: scripted)
+    monkeypatch.setattr(engine, "load", lambda *_: scripted)
     return scripted
 
 

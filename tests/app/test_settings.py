@@ -32,6 +32,7 @@ def test_defaults() -> None:
         ("host", "0.0.0.0", "0.0.0.0"),  # noqa: S104
         ("port", "0", 0),
         ("engine", "tensorflow", "tensorflow"),
+        ("mixed_precision", "true", True),
         ("model_store", "/srv/models", Path("/srv/models")),
         ("model_name", "tb", "tb"),
         ("model_version", "3", 3),

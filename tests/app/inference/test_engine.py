@@ -154,9 +154,7 @@ def test_the_engines_agree(tiny_model: ModelVersion, parts: dict[str, data.Image
 def named_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines that are nothing but their name."""
     monkeypatch.setattr("app.inference.openvino_engine.OpenVINOEngine", lambda *_: "openvino")
-    monkeypatch.setattr(
-        "app.inference.tensorflow_engine.TensorFlowEngine", lambda path: "tensorflow"
-    )
+    monkeypatch.setattr("app.inference.tensorflow_engine.TensorFlowEngine", lambda *_: "tensorflow")
 
 
 @pytest.mark.usefixtures("named_engines")

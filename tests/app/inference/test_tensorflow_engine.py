@@ -33,6 +33,36 @@ def test_it_shares_the_gpu_and_names_it(
     growth.assert_called_once_with(gpu, True)
 
 
+@pytest.mark.parametrize(("count", "batch"), [(1, 1), (2, 2), (3, 4), (5, 8), (32, 32)])
+def test_a_gpu_gets_few_sizes_of_batches(
+    count: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TensorFlowEngine(save(tmp_path / "model"))
+    monkeypatch.setattr(engine, "_pads", True)
+    serve, sizes = engine._serve, []
+
+    def served(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        sizes.append(len(image))
+        return serve(image=image)
+
+    monkeypatch.setattr(engine, "_serve", served)
+    images = np.full((count, 224, 224, 1), np.arange(count).reshape(-1, 1, 1, 1), np.uint8)
+    answers = engine.infer(images)
+    assert sizes == [batch]
+    assert answers.logit.tolist() == list(range(count))
+    assert answers.cam.shape == (count, 3, 3)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_mixed_precision_is_up_to_the_operator(wanted: bool, tmp_path: Path) -> None:
+    try:
+        TensorFlowEngine(save(tmp_path / "model"), mixed_precision=wanted)
+        options = tf.config.optimizer.get_experimental_options()
+        assert options["auto_mixed_precision"] is wanted
+    finally:
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision": False})
+
+
 def test_a_model_without_the_signature(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="TensorFlow cannot read the model"):
         TensorFlowEngine(save(tmp_path / "model", signature="other"))
