@@ -24,7 +24,9 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 # The wheels bring every library that they need beyond the C and C++ runtimes of the base image.
 FROM base AS runtime
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin pneumoscope
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin pneumoscope \
+    # A volume that is mounted here first takes over its owner.
+    && install -d -o 10001 -g 10001 -m 700 /var/lib/pneumoscope
 COPY model_store/pneumonia /srv/model_store/pneumonia
 ENV HOME=/tmp \
     PNEUMOSCOPE_HOST=0.0.0.0 \

@@ -1,15 +1,11 @@
-"""The service: `create_app`, the ASGI entry `app.main:app`, and the command `pneumoscope`."""
+"""The service: `create_app`, and the ASGI entry `app.main:app`."""
 
-import asyncio
-import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TypeVar
 
-import typer
-import uvicorn
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 from pydantic import ValidationError
@@ -84,58 +80,19 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when a server asks for it, not when the module is imported."""
     if name != "app":
         raise AttributeError(name)
-    return _app_or_exit()
+    return app_or_exit()
 
 
-cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-
-
-@cli.callback()
-def main() -> None:
-    """Read chest X-rays for pneumonia. For research use only: not a medical device."""
-
-
-@cli.command()
-def serve() -> None:
-    """Serve over HTTP. Environment variables that start with PNEUMOSCOPE_ configure it."""
-    _log_to_standard_error()
-    app = _app_or_exit()
-    settings: Settings = app.state.reader.settings
-    uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
-
-
-@cli.command()
-def dicom_node() -> None:
-    """Read what a PACS sends by C-STORE, and send it the results.
-
-    Environment variables that start with PNEUMOSCOPE_NODE_ configure it, and those of `serve`
-    configure the model.
-    """
-    from app.pacs import node
-    from app.pacs.settings import NodeSettings
-
-    _log_to_standard_error()
-    settings, node_settings = _settings_or_exit(Settings), _settings_or_exit(NodeSettings)
-    try:
-        asyncio.run(node.run_until_told(node_settings, load_reader(settings)))
-    except (ModelError, node.NodeError) as error:
-        sys.exit(f"pneumoscope: {error}")
-
-
-def _log_to_standard_error() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-
-
-def _app_or_exit() -> FastAPI:
+def app_or_exit() -> FastAPI:
     """The app of the environment's settings, or one sentence on standard error and the end."""
-    settings = _settings_or_exit(Settings)
+    settings = settings_or_exit(Settings)
     try:
         return create_app(settings)
     except ModelError as error:
         sys.exit(f"pneumoscope: {error}")
 
 
-def _settings_or_exit(kind: type[S]) -> S:
+def settings_or_exit(kind: type[S]) -> S:
     """The environment's settings, or one sentence on standard error and the end."""
     try:
         return kind()

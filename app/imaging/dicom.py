@@ -32,7 +32,7 @@ NOT_A_CHEST = "not_a_chest"
 
 # PS3.3, C.7.3.1.1.1. A room with fluoroscopy sends its chest images as RF, digitised films are RG,
 # and what captures a screen or a film says OT, SC or nothing.
-_MODALITIES = ("CR", "DX", "RF", "RG", "OT", "SC")
+MODALITIES = ("CR", "DX", "RF", "RG", "OT", "SC")
 SOP_CLASSES = (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -111,7 +111,7 @@ def read_dicom(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], tup
 def _check_object(dataset: Dataset) -> None:
     object_class = dataset.get("SOPClassUID")
     if (object_class and object_class not in SOP_CLASSES) or (
-        dataset.get("Modality") and dataset.Modality not in _MODALITIES
+        dataset.get("Modality") and dataset.Modality not in MODALITIES
     ):
         raise UnreadableImageError(
             "The DICOM object is no projection radiograph; send a CR, DX or Secondary Capture "

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from app.pacs.backoff import delays, pause
-from app.pacs.destinations import Destination, Refused, Unreachable
+from app.pacs.destinations import Destination, RefusedError, UnreachableError
 from app.pacs.metrics import NodeMetrics
 from app.pacs.readings import POLL_SECONDS, SHORT
 from app.pacs.spool import Spool
@@ -49,7 +49,7 @@ class Deliveries:
             outcome = await self._send(name)
         # Whatever it is, the results stay, and a person can read of it.
         except Exception as error:
-            known = isinstance(error, Unreachable)
+            known = isinstance(error, UnreachableError)
             self._metrics.failures.labels("unreachable" if known else "error").inc()
             said = str(error) if known else f"Sending failed with {type(error).__name__}."
             log.warning("%s waits: %s", name[:SHORT], said)
@@ -65,7 +65,7 @@ class Deliveries:
                 await asyncio.to_thread(self._destination.store, [path.read_bytes()])
                 path.unlink()
                 self._metrics.sent.inc()
-        except Refused as error:
+        except RefusedError as error:
             self._metrics.failures.labels("refused").inc()
             self._spool.set_aside("results", name, str(error))
             return "refused"

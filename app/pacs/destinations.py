@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class Unreachable(Exception):
+class UnreachableError(Exception):
     """The PACS did not answer, or is too busy for now; sending again may succeed."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The PACS answered that it will never store this; the message quotes nothing of the object."""
 
 
@@ -21,6 +21,21 @@ class Destination(Protocol):
         Objects that it holds already are no error: they have the same UIDs and the same bytes.
 
         Raises:
-            Unreachable: try again later.
-            Refused: trying again is of no use.
+            UnreachableError: try again later.
+            RefusedError: trying again is of no use.
         """
+
+
+# PS3.7, annex C, and PS3.4, B.2.3; STOW-RS has the same codes as failure reasons.
+DUPLICATE = 0x0111
+_INVALID_INSTANCE, _CLASS_NOT_SUPPORTED = 0x0117, 0x0122
+_NOT_OF_ITS_CLASS, _NOT_UNDERSTOOD = 0xA9, 0xC
+
+
+def is_final(status: int) -> bool:
+    """Whether the status of a failure says that the object will never be stored."""
+    return (
+        status in (_INVALID_INSTANCE, _CLASS_NOT_SUPPORTED)
+        or status >> 8 == _NOT_OF_ITS_CLASS
+        or status >> 12 == _NOT_UNDERSTOOD
+    )

@@ -12,7 +12,7 @@ from app import cores
 from app.imaging.errors import ImageError
 from app.pacs.backoff import delays, pause
 from app.pacs.metrics import NodeMetrics
-from app.pacs.results import NotRead, results_of
+from app.pacs.results import NotReadError, results_of
 from app.pacs.spool import Spool
 from app.problems import Problem
 from app.reader import Reader
@@ -79,7 +79,7 @@ class Readings:
             try:
                 data = await asyncio.to_thread(self._spool.read, name)
                 results = await results_of(self._reader, data)
-            except NotRead as why:
+            except NotReadError as why:
                 return _Verdict(why.code, partial(self._spool.drop, name))
             except Exception as error:
                 reason = _fault(error)

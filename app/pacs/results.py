@@ -18,7 +18,7 @@ from app.results.structured_report import structured_report
 _NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
 
 
-class NotRead(Exception):
+class NotReadError(Exception):
     """The image gets no result; `code` is the warning that says why."""
 
     def __init__(self, code: str) -> None:
@@ -28,10 +28,19 @@ class NotRead(Exception):
 
 @dataclass(frozen=True)
 class Results:
-    """The DICOM files that answer one image, each of the same bytes whenever it is read."""
+    """The DICOM files that answer one image, each of the same bytes whenever it is read.
+
+    Attributes:
+        overlay: a Secondary Capture.
+        report: a Comprehensive SR.
+        label: what they say, `NORMAL` or `PNEUMONIA`.
+        probability: calibrated, of pneumonia.
+    """
 
     overlay: bytes
     report: bytes
+    label: str
+    probability: float
 
 
 def is_own(dataset: Dataset) -> bool:
@@ -48,19 +57,20 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     Raises:
         ImageError: the file is none that can be read.
         Problem: 422 where it lacks a UID, or is of an unknown SOP class.
-        NotRead: the attributes say that the model is not for this image.
+        NotReadError: the attributes say that the model is not for this image.
     """
     reading = await reader.read(data)
     for code in reading.radiograph.warnings:
         if code in _NOT_FOR_THE_MODEL:
-            raise NotRead(code)
+            raise NotReadError(code)
     source = read_source(data)
     target: Target = "pneumonia" if reading.label == "PNEUMONIA" else "normal"
     overlay, _, _ = await reader.render(
         reading, target, partial(_overlay, source, reading, reader, target)
     )
     work = partial(structured_report, source, reading, reader.manifest)
-    return Results(overlay, await reader.timed("render", reading.seconds, work))
+    report = await reader.timed("render", reading.seconds, work)
+    return Results(overlay, report, reading.label, reading.probability)
 
 
 def _overlay(

@@ -29,7 +29,7 @@ _PRIVATE = 0o700
 _IMAGE, _REASON = ".dcm", ".txt"
 
 
-class SpoolFull(Exception):  # noqa: N818  (a state, like queue.Full)
+class SpoolFullError(Exception):
     """As many images and results wait as may."""
 
 
@@ -81,7 +81,7 @@ class Spool:
             The entry's name, that of the first where the same file waits already.
 
         Raises:
-            SpoolFull: nothing was queued.
+            SpoolFullError: nothing was queued.
             OSError: nothing was queued, as the disk refused.
         """
         digest = hashlib.sha256()
@@ -91,7 +91,7 @@ class Spool:
         # In the order in which an entry moves, so that none slips through between.
         if not self._image(name).exists() and not self._results(name).exists():
             if self.depth("received") + self.depth("results") >= self._most:
-                raise SpoolFull
+                raise SpoolFullError
             self._write(self._image(name), parts)
         _synchronise(self._folder("received"))
         return name

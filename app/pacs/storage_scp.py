@@ -26,7 +26,7 @@ from app.pacs import network  # noqa: F401  (silences pynetdicom)
 from app.pacs.metrics import NodeMetrics
 from app.pacs.results import is_own
 from app.pacs.settings import NodeSettings, Peer
-from app.pacs.spool import Spool, SpoolFull
+from app.pacs.spool import Spool, SpoolFullError
 
 _IDLE_SECONDS = 60
 # No PDU of the negotiated length comes near, and neither does a request for an association.
@@ -151,7 +151,7 @@ class StorageScp:
         meta = bytes(DICOM_PREAMBLE) + DICOM_MARK + encode_file_meta(event.file_meta)
         try:
             self._spool.put([meta, _data_set(event).getbuffer()])
-        except SpoolFull:
+        except SpoolFullError:
             return _FULL
         except OSError:
             return _NOT_WRITTEN

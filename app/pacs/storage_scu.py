@@ -15,7 +15,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
-from app.pacs.destinations import Refused, Unreachable
+from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, is_final
 from app.pacs.settings import StorageAddress
 
 _SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
@@ -25,10 +25,7 @@ _ASSOCIATE_SECONDS = 30
 _STORE_SECONDS = 60
 
 # PS3.7, annex C, and PS3.4, B.2.3.
-_SUCCESS, _DUPLICATE = 0x0000, 0x0111
-_INVALID_INSTANCE, _CLASS_NOT_SUPPORTED = 0x0117, 0x0122
-_WARNING = 0xB
-_NOT_OF_ITS_CLASS, _NOT_UNDERSTOOD = 0xA9, 0xC
+_SUCCESS, _WARNING = 0x0000, 0xB
 
 
 class StorageDestination:
@@ -51,8 +48,8 @@ class StorageDestination:
         A warning counts as stored, and so does a duplicate.
 
         Raises:
-            Unreachable: there is no association, no answer, or one that may change.
-            Refused: the PACS takes no such object, or not this one.
+            UnreachableError: there is no association, no answer, or one that may change.
+            RefusedError: the PACS takes no such object, or not this one.
         """
         association = self._associate()
         try:
@@ -69,34 +66,30 @@ class StorageDestination:
                 address.host, address.port, ae_title=address.ae_title
             )
         except OSError as error:
-            raise Unreachable("The PACS's host has no address.") from error
+            raise UnreachableError("The PACS's host has no address.") from error
         if association.is_established:
             return association
         if association.is_rejected:
-            raise Unreachable("The PACS rejected the association.")
+            raise UnreachableError("The PACS rejected the association.")
         if association.rejected_contexts:
-            raise Refused("The PACS accepts neither Secondary Capture nor Comprehensive SR.")
-        raise Unreachable("The PACS did not answer.")
+            raise RefusedError("The PACS accepts neither Secondary Capture nor Comprehensive SR.")
+        raise UnreachableError("The PACS did not answer.")
 
 
 def _store(association: Association, dataset: Dataset) -> None:
     sop_class = dataset.SOPClassUID
     if sop_class not in [context.abstract_syntax for context in association.accepted_contexts]:
-        raise Refused(f"The PACS does not accept {sop_class.name}.")
+        raise RefusedError(f"The PACS does not accept {sop_class.name}.")
     try:
         status = association.send_c_store(dataset).get("Status")
     # The association ended since the file before.
     except RuntimeError as error:
-        raise Unreachable("The PACS ended the association.") from error
+        raise UnreachableError("The PACS ended the association.") from error
     if status is None:
-        raise Unreachable("The PACS did not answer the C-STORE request.")
-    if status in (_SUCCESS, _DUPLICATE) or status >> 12 == _WARNING:
+        raise UnreachableError("The PACS did not answer the C-STORE request.")
+    if status in (_SUCCESS, DUPLICATE) or status >> 12 == _WARNING:
         return
     answered = f"The PACS answered the C-STORE request with status {status:04X}."
-    if (
-        status in (_INVALID_INSTANCE, _CLASS_NOT_SUPPORTED)
-        or status >> 8 == _NOT_OF_ITS_CLASS
-        or status >> 12 == _NOT_UNDERSTOOD
-    ):
-        raise Refused(answered)
-    raise Unreachable(answered)
+    if is_final(status):
+        raise RefusedError(answered)
+    raise UnreachableError(answered)

@@ -43,24 +43,28 @@ def place(
     Returns:
         Keyword arguments of `highdicom.base.SOPClass`.
     """
-    model = f"{manifest.name} {manifest.version}"
-    software = f"{PRODUCT} {version(PRODUCT)}"
-    study = str(source.StudyInstanceUID)
-    uid = uids.derive(kind, model, software, study, str(source.SOPInstanceUID), *parts)
+    model = _model(manifest)
+    uid = instance_uid(source, manifest, kind, *parts)
     moment = _moment(source, manifest)
     return {
-        "series_instance_uid": uids.derive(kind, model, study),
+        "series_instance_uid": uids.derive(kind, model, str(source.StudyInstanceUID)),
         "series_number": series_number,
         "series_description": f"For research use: {PRODUCT} {kind}, {model}"[:_LONG_STRING],
         "sop_instance_uid": uid,
         "instance_number": uids.number(uid),
         "manufacturer": PRODUCT,
         "manufacturer_model_name": model[:_LONG_STRING],
-        "software_versions": software,
+        "software_versions": _software(),
         "content_qualification": "RESEARCH",
         "content_date": moment.date(),
         "content_time": moment.time(),
     }
+
+
+def instance_uid(source: Dataset, manifest: Manifest, kind: str, *parts: str) -> UID:
+    """The UID of the instance that `place` places; of the source, it needs no more than UIDs."""
+    study, image = str(source.StudyInstanceUID), str(source.SOPInstanceUID)
+    return uids.derive(kind, _model(manifest), _software(), study, image, *parts)
 
 
 def to_file(instance: Dataset) -> bytes:
@@ -79,6 +83,14 @@ def to_file(instance: Dataset) -> bytes:
 def device_uid(manifest: Manifest) -> UID:
     """The UID of a model version as an observer."""
     return uids.derive("device", manifest.name, str(manifest.version))
+
+
+def _model(manifest: Manifest) -> str:
+    return f"{manifest.name} {manifest.version}"
+
+
+def _software() -> str:
+    return f"{PRODUCT} {version(PRODUCT)}"
 
 
 def _moment(source: Dataset, manifest: Manifest) -> datetime:

@@ -24,12 +24,21 @@ from highdicom.sr import (
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import UID
 
 from app.reader import Reading
 from app.results import uids
-from app.results.instance import FOR_RESEARCH, PRODUCT, device_uid, place, to_file
+from app.results.instance import (
+    FOR_RESEARCH,
+    PRODUCT,
+    device_uid,
+    instance_uid,
+    place,
+    to_file,
+)
 from model_store.manifest import Manifest
 
+_KIND = "report"
 _SERIES_NUMBER = 9002
 PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
 CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
@@ -50,7 +59,7 @@ def structured_report(source: Dataset, reading: Reading, manifest: Manifest) -> 
     Returns:
         The same bytes for the same arguments.
     """
-    placed = place(source, manifest, "report", _SERIES_NUMBER)
+    placed = place(source, manifest, _KIND, _SERIES_NUMBER)
     report = MeasurementReport(
         observation_context=_observer(manifest),
         procedure_reported=CHEST_RADIOGRAPHY,
@@ -61,6 +70,16 @@ def structured_report(source: Dataset, reading: Reading, manifest: Manifest) -> 
         evidence=[source], content=report, is_complete=True, is_final=False, **placed
     )
     return to_file(document)
+
+
+def report_uid(source: Dataset, manifest: Manifest) -> UID:
+    """The SOP Instance UID that the report about an image has, whatever is found on it.
+
+    Args:
+        source: at least the SOP Instance and the Study Instance UID of the image.
+        manifest: the model's.
+    """
+    return instance_uid(source, manifest, _KIND)
 
 
 def _observer(manifest: Manifest) -> ObservationContext:

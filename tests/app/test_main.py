@@ -15,7 +15,7 @@ import pytest
 
 from tests.app.conftest import wait_until_ready
 
-COMMAND = [sys.executable, "-c", "from app.main import cli; cli()", "serve"]
+COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "serve"]
 
 
 def _free_port() -> int:

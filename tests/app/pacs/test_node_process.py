@@ -28,8 +28,8 @@ from tests.app.imaging.dicoms import dicom
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, association, free_port, send, wait_until
 from tests.app.results import given
 
-COMMAND = [sys.executable, "-c", "from app.main import cli; cli()", "dicom-node"]
-LOUD = "import logging; logging.basicConfig(level=logging.DEBUG); from app.main import cli; cli()"
+COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "dicom-node"]
+LOUD = "import logging; logging.basicConfig(level=logging.DEBUG); from app.cli import cli; cli()"
 IMAGES = 10
 PLANTED = "Planted"
 

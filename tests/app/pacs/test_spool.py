@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.pacs.spool import Spool, SpoolFull
+from app.pacs.spool import Spool, SpoolFullError
 
 IMAGE, ANSWER = b"image", {"overlay.dcm": b"overlay", "report.dcm": b"report"}
 NAME = hashlib.sha256(IMAGE).hexdigest()
@@ -66,7 +66,7 @@ def test_a_full_spool_takes_nothing_but_what_it_has(spool: Spool) -> None:
     spool.answer(spool.put([IMAGE]), ANSWER)
     spool.put([b"a"])
     spool.put([b"b"])
-    with pytest.raises(SpoolFull):
+    with pytest.raises(SpoolFullError):
         spool.put([b"c"])
     spool.put([b"b"])
     spool.put([IMAGE])

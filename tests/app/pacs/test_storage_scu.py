@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from pydicom.uid import UID, ComprehensiveSRStorage, ImplicitVRLittleEndian
 
-from app.pacs.destinations import Refused, Unreachable
+from app.pacs.destinations import RefusedError, UnreachableError
 from app.pacs.settings import StorageAddress
 from app.pacs.storage_scu import StorageDestination
 from app.results.secondary_capture import secondary_capture
@@ -48,25 +48,25 @@ def test_a_warning_or_a_duplicate_is_stored(pacs: Pacs, results: list[bytes], st
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124])
 def test_what_may_change_is_unreachable(pacs: Pacs, results: list[bytes], status: int) -> None:
     pacs.status = status
-    with pytest.raises(Unreachable, match=f"status {status:04X}"):
+    with pytest.raises(UnreachableError, match=f"status {status:04X}"):
         _destination(pacs.port).store(results)
 
 
 @pytest.mark.parametrize("status", [0xA900, 0xC000, 0xCFFF, 0x0117, 0x0122])
 def test_what_stays_is_refused(pacs: Pacs, results: list[bytes], status: int) -> None:
     pacs.status = status
-    with pytest.raises(Refused, match=f"status {status:04X}"):
+    with pytest.raises(RefusedError, match=f"status {status:04X}"):
         _destination(pacs.port).store(results)
 
 
 def test_nobody_listens(results: list[bytes]) -> None:
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         _destination(free_port()).store(results)
 
 
 def test_the_host_has_no_address(results: list[bytes]) -> None:
     destination = StorageDestination("PNEUMOSCOPE", StorageAddress(PACS, "host.invalid", 104))
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         destination.store(results)
 
 
@@ -75,7 +75,7 @@ def test_a_pacs_that_takes_one_kind_gets_it(results: list[bytes]) -> None:
     pacs.sop_classes = [ComprehensiveSRStorage]
     with pacs.listening():
         _destination(pacs.port).store(results[1:])
-        with pytest.raises(Refused, match="Secondary Capture Image Storage"):
+        with pytest.raises(RefusedError, match="Secondary Capture Image Storage"):
             _destination(pacs.port).store(results)
     assert [dataset.SOPClassUID for dataset in pacs.datasets] == [ComprehensiveSRStorage]
 
@@ -83,7 +83,7 @@ def test_a_pacs_that_takes_one_kind_gets_it(results: list[bytes]) -> None:
 def test_a_pacs_that_takes_no_kind_refuses(results: list[bytes]) -> None:
     pacs = Pacs()
     pacs.sop_classes = [UID("1.2.840.10008.1.1")]
-    with pacs.listening(), pytest.raises(Refused, match="neither"):
+    with pacs.listening(), pytest.raises(RefusedError, match="neither"):
         _destination(pacs.port).store(results)
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 from highdicom.sr import ComprehensiveSR
+from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage
 
 from app.results.source import read_source
-from app.results.structured_report import structured_report
+from app.results.structured_report import report_uid, structured_report
 from tests.app.results.given import (
     BARE,
     CR,
@@ -48,6 +49,13 @@ def texts(data: bytes, *codes: str) -> list[str]:
 
 def comments(data: bytes) -> list[str]:
     return texts(data, "121106")
+
+
+def test_its_uid_is_known_before_the_image_is_read() -> None:
+    header = Dataset()
+    header.StudyInstanceUID, header.SOPInstanceUID = STUDY, IMAGE
+
+    assert report_uid(header, manifest()) == parse(reported()).SOPInstanceUID
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

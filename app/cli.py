@@ -1,0 +1,93 @@
+"""The command `pneumoscope`."""
+
+import asyncio
+import logging
+import sys
+from datetime import datetime
+from functools import partial
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.main import app_or_exit, load_reader, settings_or_exit
+from app.settings import Settings
+from model_store.store import ModelError
+
+cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@cli.callback()
+def main() -> None:
+    """Read chest X-rays for pneumonia. For research use only: not a medical device."""
+
+
+@cli.command()
+def serve() -> None:
+    """Serve over HTTP. Environment variables that start with PNEUMOSCOPE_ configure it."""
+    _log_to_standard_error()
+    app = app_or_exit()
+    settings: Settings = app.state.reader.settings
+    uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
+
+
+@cli.command()
+def dicom_node() -> None:
+    """Read what a PACS sends by C-STORE, and send it the results.
+
+    Environment variables that start with PNEUMOSCOPE_NODE_ configure it, and those of `serve`
+    configure the model.
+    """
+    from app.pacs import node
+    from app.pacs.settings import NodeSettings
+
+    _log_to_standard_error()
+    settings, node_settings = settings_or_exit(Settings), settings_or_exit(NodeSettings)
+    try:
+        asyncio.run(node.run_until_told(node_settings, load_reader(settings)))
+    except (ModelError, node.NodeError) as error:
+        sys.exit(f"pneumoscope: {error}")
+
+
+@cli.command()
+def read(
+    dicomweb: Annotated[str, typer.Option(metavar="URL", help="The PACS, over DICOMweb.")],
+    study: Annotated[
+        str | None, typer.Option(metavar="UID", help="Read this study, and end.")
+    ] = None,
+    poll: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", min=1, help="Look for new studies so often, and read them."
+        ),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Oldest study date to poll; yesterday if unset."),
+    ] = None,
+) -> None:
+    """Read a study in a PACS, or every new one, and store the results in it.
+
+    PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests; the environment
+    variables of `serve` configure the model. Ends with 1 where an image or its results failed.
+    """
+    from app.pacs import command
+    from app.pacs.polling import yesterday
+
+    if study is not None and poll is None and since is None:
+        work = partial(command.read_study, url=dicomweb, study=study)
+    elif study is None and poll is not None:
+        oldest = since.date if since else yesterday
+        work = partial(command.poll, url=dicomweb, seconds=poll, since=oldest)
+    else:
+        sys.exit("pneumoscope: give either --study, or --poll and perhaps --since.")
+    _log_to_standard_error()
+    settings = settings_or_exit(Settings)
+    try:
+        sys.exit(asyncio.run(work(load_reader(settings))))
+    except (ModelError, command.ReadError) as error:
+        sys.exit(f"pneumoscope: {error}")
+
+
+def _log_to_standard_error() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

@@ -1,0 +1,72 @@
+"""What `pneumoscope read` does."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Callable
+from datetime import date
+
+from app.imaging.dicom import MODALITIES
+from app.pacs.archive import Archive
+from app.pacs.destinations import UnreachableError
+from app.pacs.dicomweb import StowDestination
+from app.pacs.polling import Polling
+from app.pacs.study import StudyReader
+from app.reader import Reader
+
+
+class ReadError(Exception):
+    """Why a study was not read, in one sentence."""
+
+
+async def read_study(reader: Reader, url: str, study: str) -> int:
+    """Read a study, and print a line for each image.
+
+    Returns:
+        The exit status: 1 where an image or its results failed.
+
+    Raises:
+        ReadError: nothing, or not everything, was read.
+    """
+    if not re.fullmatch(r"[0-9.]{1,64}", study):
+        raise ReadError("--study: this is no UID.")
+    status = 0
+    async with reader.running():
+        try:
+            study_reader = _study_reader(reader, url)
+            unread = await asyncio.to_thread(
+                study_reader.archive.unread, study, MODALITIES, reader.manifest
+            )
+            if not unread:
+                print("Nothing is left to read in the study.")  # noqa: T201
+            async for outcome in study_reader.read(unread):
+                print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
+                status |= outcome.kind in ("bad", "failed")
+        except (LookupError, UnreachableError, ValueError) as error:
+            raise ReadError(str(error)) from error
+    return status
+
+
+async def poll(reader: Reader, url: str, seconds: float, since: Callable[[], date]) -> int:
+    """Read every new study until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ReadError: the URL is none.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        study_reader = _study_reader(reader, url)
+    except ValueError as error:
+        raise ReadError(str(error)) from error
+    async with reader.running():
+        await Polling(study_reader, since).run(seconds, stop)
+    return 0
+
+
+def _study_reader(reader: Reader, url: str) -> StudyReader:
+    return StudyReader(reader, Archive(url), StowDestination(url))

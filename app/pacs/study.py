@@ -1,0 +1,85 @@
+"""Reading the radiographs of a study where they lie, and storing the results beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydicom import Dataset
+
+from app.imaging.errors import ImageError
+from app.pacs.archive import Archive
+from app.pacs.destinations import Destination, RefusedError, UnreachableError
+from app.pacs.dicomweb import FailedError
+from app.pacs.results import NotReadError, results_of
+from app.problems import Problem
+from app.reader import Reader
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an image.
+
+    Attributes:
+        image: its SOP Instance UID.
+        kind: `stored`, and its results are; `not_for_the_model`, by its attributes; `bad`, and will
+            be the next time; `failed`, and may do better.
+        said: in words, which quote nothing of the image.
+    """
+
+    image: str
+    kind: Literal["stored", "not_for_the_model", "bad", "failed"]
+    said: str
+
+
+class StudyReader:
+    """The model, between a PACS and itself."""
+
+    def __init__(self, reader: Reader, archive: Archive, destination: Destination) -> None:
+        self.reader, self.archive, self._destination = reader, archive, destination
+
+    async def read(self, images: Iterable[Dataset]) -> AsyncIterator[Outcome]:
+        """Read images one after the other, and store the results of each.
+
+        The report goes last, since it is what tells that an image was read: where this ends in
+        between, the next time stores nothing twice and leaves nothing out.
+
+        Args:
+            images: as `Archive.unread` gives them.
+
+        Raises:
+            UnreachableError: the PACS does not answer, or is too busy.
+        """
+        for image in images:
+            outcome = await self._read(image)
+            if outcome:
+                yield outcome
+
+    async def _read(self, image: Dataset) -> Outcome | None:
+        """Read an image; None where it is a result of this program."""
+        uid = str(image.SOPInstanceUID)
+        try:
+            return await self._answer(image)
+        except NotReadError as why:
+            return Outcome(uid, "not_for_the_model", f"not read: {why.code}")
+        except (ImageError, RefusedError) as error:
+            return Outcome(uid, "bad", str(error))
+        except Problem as error:
+            return Outcome(uid, "bad", error.details.detail)
+        except FailedError as error:
+            return Outcome(uid, "failed", str(error))
+        except UnreachableError:
+            raise
+        # The engine's and the libraries' errors are of many types, and may quote the image.
+        except Exception as error:
+            return Outcome(uid, "failed", f"Reading failed with {type(error).__name__}.")
+
+    async def _answer(self, image: Dataset) -> Outcome | None:
+        data = await asyncio.to_thread(self.archive.retrieve, image)
+        if data is None:
+            return None
+        results = await results_of(self.reader, data)
+        await asyncio.to_thread(self._destination.store, [results.overlay])
+        await asyncio.to_thread(self._destination.store, [results.report])
+        said = f"{results.label} {results.probability:.4f}, results stored"
+        return Outcome(str(image.SOPInstanceUID), "stored", said)
