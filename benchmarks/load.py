@@ -47,8 +47,12 @@ def check_wrk() -> None:
         raise BenchmarkError("wrk, the load generator, is missing: apt-get install wrk.")
 
 
-def run(port: int, path: str, body: Path, concurrency: int, seconds: int) -> Load:
+def run(
+    port: int, path: str, body: Path, concurrency: int, seconds: int, pause: float | None = None
+) -> Load:
     """Send the multipart form in the file `body` for so many seconds over so many connections.
+
+    A connection sends its next request when it has its answer, or `pause` seconds after.
 
     Raises:
         BenchmarkError: wrk failed.
@@ -66,6 +70,7 @@ def run(port: int, path: str, body: Path, concurrency: int, seconds: int) -> Loa
             "--",
             str(body),
             CONTENT_TYPE,
+            *([] if pause is None else [str(round(1000 * pause))]),
         ],
         capture_output=True,
         text=True,

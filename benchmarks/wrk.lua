@@ -1,5 +1,6 @@
 -- Post one multipart body over and over, and print what happened as one line of JSON.
--- wrk ... -s wrk.lua URL -- BODY_FILE CONTENT_TYPE
+-- wrk ... -s wrk.lua URL -- BODY_FILE CONTENT_TYPE [PAUSE]
+-- PAUSE is how many milliseconds a connection waits between an answer and its next request.
 
 local threads = {}
 
@@ -14,6 +15,11 @@ function init(args)
   local file = assert(io.open(args[1], "rb"))
   wrk.body = file:read("*a")
   file:close()
+  -- wrk asks for a delay only where this function is there.
+  if args[3] then
+    local pause = tonumber(args[3])
+    delay = function() return pause end
+  end
 end
 
 function response(status)

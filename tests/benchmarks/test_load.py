@@ -64,6 +64,7 @@ def test_wrk_is_told_what_to_send_and_its_output_read(
     seen = (tmp_path / "seen").read_text()
     assert "--connections=64 --threads=2 --duration=10s" in seen
     assert f"http://127.0.0.1:8000/predict -- {tmp_path}/form multipart/form-data" in seen
+    assert "form-data; boundary=pneumoscope-benchmark-7d1f2c9ab04e\n" in seen
     assert found.requests_per_second == 1
     assert found.generator_cpu is not None
     assert 0 <= found.generator_cpu < 2
@@ -76,3 +77,10 @@ def test_a_single_connection_has_a_single_thread(
     with pytest.raises(BenchmarkError, match="wrk failed"):
         load.run(8000, "/predict", tmp_path / "form", 1, 10)
     assert "--connections=1 --threads=1 " in (tmp_path / "seen").read_text()
+
+
+def test_a_pause_is_told_in_milliseconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_wrk(tmp_path, f'echo "$@" > {tmp_path}/seen\nexit 3', monkeypatch)
+    with pytest.raises(BenchmarkError, match="wrk failed"):
+        load.run(8000, "/predict", tmp_path / "form", 500, 10, 1.5)
+    assert (tmp_path / "seen").read_text().endswith(" 1500\n")

@@ -1,0 +1,73 @@
+"""Ten times as many requests as the service can answer: what becomes of those that it can.
+
+`python -m benchmarks.overload [SECONDS]` prints a table.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.roster import OURS
+from benchmarks.server import Server, serving
+from benchmarks.uploads import Upload, uploads
+
+_PEAK_CONNECTIONS = 16
+_TIMES = 10
+# Refused clients come back after as long as the service tells them to.
+_PAUSE = 1.0
+_WARM_UP = 3
+_HEAD = (
+    "image",
+    "peak, requests/s",
+    "offered, requests/s",
+    "answered, requests/s",
+    "of the peak",
+    "refused, p50, ms",
+    "other errors",
+    "memory, MB, before and after",
+)
+
+
+def rows(seconds: int) -> Iterator[tuple[str, ...]]:
+    """The figures for each image, under the head of the table."""
+    for upload in uploads():
+        with tempfile.TemporaryDirectory() as folder, serving(OURS, upload) as server:
+            body = Path(folder) / "form"
+            body.write_bytes(upload.body)
+            yield _row(upload, server, body, seconds)
+
+
+def _row(upload: Upload, server: Server, body: Path, seconds: int) -> tuple[str, ...]:
+    target = server.port, OURS.path, body
+    load.run(*target, _PEAK_CONNECTIONS, _WARM_UP)
+    peak = load.run(*target, _PEAK_CONNECTIONS, seconds).requests_per_second
+    load.run(*target, round(_TIMES * peak), _WARM_UP, _PAUSE)
+    before = server.memory
+    loaded = load.run(*target, round(_TIMES * peak), seconds, _PAUSE)
+    errors = dict(loaded.errors)
+    offered = loaded.requests_per_second + errors.pop("503", 0) / seconds
+    return (
+        upload.name,
+        f"{peak:.1f}",
+        f"{offered:.0f}",
+        f"{loaded.requests_per_second:.1f}",
+        f"{loaded.requests_per_second / peak:.2f}",
+        # Nine of ten answers are refusals, so half of all is a refusal's.
+        f"{1000 * loaded.p50:.1f}",
+        ", ".join(f"{count} x {kind}" for kind, count in errors.items()) or "0",
+        f"{before / 1e6:.0f}, {server.memory / 1e6:.0f}",
+    )
+
+
+def main(seconds: str = "10") -> None:
+    """Print the table, in Markdown."""
+    load.check_wrk()
+    for row in (_HEAD, ("---",) * len(_HEAD), *rows(int(seconds))):
+        sys.stdout.write(f"| {' | '.join(row)} |\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
