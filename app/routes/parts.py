@@ -17,7 +17,8 @@ T = TypeVar("T")
 _BINARY = {"type": "string", "format": "binary"}
 
 
-def _reader(request: Request) -> Reader:
+# Asynchronous, so that FastAPI does not send it through a thread.
+async def _reader(request: Request) -> Reader:
     reader: Reader = request.app.state.reader
     return reader
 
