@@ -72,25 +72,25 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
-        return _response(error)
+        return response(error)
 
     @app.exception_handler(ImageError)
     async def image(request: Request, error: ImageError) -> Response:
-        return _response(of_image(error))
+        return response(of_image(error))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         code = status.name.lower()
         headers = dict(error.headers) if error.headers else None
-        return _response(Problem(status, code, f"{status.description or status.phrase}.", headers))
+        return response(Problem(status, code, f"{status.description or status.phrase}.", headers))
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         detail = f"{where}: {first['msg']}."
-        return _response(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameter", detail))
+        return response(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameter", detail))
 
     @app.exception_handler(ClientDisconnect)
     async def disconnect(request: Request, error: ClientDisconnect) -> Response:
@@ -101,10 +101,11 @@ def install(app: FastAPI) -> None:
 def failure() -> Response:
     """The answer where the service itself failed."""
     detail = "The service failed; its log says more under this answer's X-Request-ID."
-    return _response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
+    return response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail))
 
 
-def _response(problem: Problem) -> JSONResponse:
+def response(problem: Problem) -> JSONResponse:
+    """The answer that tells a problem."""
     return JSONResponse(
         problem.details.model_dump(),
         problem.details.status,

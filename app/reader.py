@@ -96,9 +96,8 @@ class Reader:
         if not self._ready:
             raise problems.unavailable("not_ready", "The model has not passed its warm-up.")
 
-    @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
-        """Hold one of the places for requests in flight.
+    def check_room(self) -> None:
+        """Pass where there is a place for one more request.
 
         Raises:
             Problem: 503 while not ready, or where every place is taken.
@@ -106,6 +105,15 @@ class Reader:
         self.check_ready()
         if self._in_flight >= self.settings.max_in_flight:
             raise problems.unavailable("busy", "The service has as many requests as it can hold.")
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[None]:
+        """Hold one of the places for requests in flight.
+
+        Raises:
+            Problem: as `check_room` does.
+        """
+        self.check_room()
         self._in_flight += 1
         try:
             yield

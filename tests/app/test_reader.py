@@ -60,11 +60,13 @@ def test_a_full_service_says_when_to_come_back(
             ]
             (refused,), held = await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
             scripted.go.set()
-            return [await refused, *(await asyncio.gather(*held))]
+            answers = [await refused, *(await asyncio.gather(*held))]
+            return [await client.get("/metrics"), *answers]
 
-    refused, *held = asyncio.run(asyncio.wait_for(run(), 30))
+    metrics, refused, *held = asyncio.run(asyncio.wait_for(run(), 30))
 
     assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
     assert refused.json()["code"] == "busy"
     assert refused.headers["retry-after"] == "1"
     assert [answer.status_code for answer in held] == [httpx.codes.OK] * 2
+    assert 'pneumoscope_requests_total{endpoint="/predict",status="503"} 1.0' in metrics.text
