@@ -76,7 +76,7 @@ def load(model: ModelVersion, choice: Choice = "auto", mixed_precision: bool = F
         return TensorFlowEngine(model.path, mixed_precision)
     from app.inference.openvino_engine import OpenVINOEngine
 
-    return OpenVINOEngine(model.path, model.manifest.calibration.novelty_limit)
+    return OpenVINOEngine(model.path)
 
 
 def check_signature(path: Path, inputs: Tensors, outputs: Tensors) -> None:

@@ -1,6 +1,5 @@
 import shutil
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,7 @@ from training import data
 from training.answers import infer
 
 Kind = Callable[[Path], Engine]
-KINDS: dict[str, Kind] = {
-    "openvino": partial(OpenVINOEngine, novelty_limit=1.0),
-    "tensorflow": TensorFlowEngine,
-}
-both = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+both = pytest.mark.parametrize("kind", [OpenVINOEngine, TensorFlowEngine])
 Shape = tuple[int | None, ...]
 MODEL = ModelVersion(Path("model"), manifest())
 ANY_IMAGES: Shape = (None, MODEL_SIDE, MODEL_SIDE, 1)
