@@ -136,8 +136,8 @@ class Reader:
         async with self._decoded:
             waited = time.perf_counter() - came
             radiograph, image = await self.timed("decode", seconds, prepare)
-            answers, queued, seconds["infer"] = await self._batcher.infer(image)
-        seconds["queue"] = waited + queued
+            answers, queued, inferred = await self._batcher.infer(image)
+        seconds |= {"queue": waited + queued, "infer": inferred}
         for stage in ("queue", "infer"):
             self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return self._judge(radiograph, answers, seconds)
