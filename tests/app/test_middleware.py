@@ -3,6 +3,8 @@
 import logging
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -12,6 +14,18 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import Scripted, serving, wait_until_ready
+
+
+@contextmanager
+def sending(client: httpx.Client, body: bytes, declared: int) -> Iterator[socket.socket]:
+    """A connection on which `body` was sent, of as many bytes as were declared; hangs up after."""
+    host, port = client.base_url.host, client.base_url.port
+    with socket.create_connection((host, port or 80)) as connection:
+        connection.sendall(
+            b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (declared, body)
+        )
+        yield connection
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +70,8 @@ def test_a_client_that_hangs_up_is_no_failure_of_the_service(
 ) -> None:
     with serving(app) as client:
         wait_until_ready(client)
-        host, port = client.base_url.host, client.base_url.port
-        with socket.create_connection((host, port or 80)) as connection:
-            connection.sendall(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
-                b"Content-Length: 100000\r\n\r\nabc"
-            )
+        with sending(client, b"abc", 100_000):
+            pass
         while "/predict" not in caplog.text:
             time.sleep(0.01)
 
@@ -74,14 +84,10 @@ def test_the_work_of_a_client_that_hung_up_is_cancelled(
 ) -> None:
     with serving(app) as client:
         wait_until_ready(client)
-        host, port = client.base_url.host, client.base_url.port
         scripted.go.clear()
         for _ in range(2):
-            with socket.create_connection((host, port or 80)) as connection:
-                connection.sendall(
-                    b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
-                    b"Content-Length: %d\r\n\r\n%b" % (len(xray), xray)
-                )
+            with sending(client, xray, len(xray)):
+                pass
         while caplog.text.count("/predict 499") < 2:
             time.sleep(0.01)
         scripted.go.set()
@@ -95,12 +101,7 @@ def test_a_slow_client_holds_its_place_for_so_long_only(
     app = create_app(Settings(model_store=model_root, max_in_flight=1, upload_seconds=0.2))
     with serving(app) as client:
         wait_until_ready(client)
-        host, port = client.base_url.host, client.base_url.port
-        with socket.create_connection((host, port or 80)) as connection:
-            connection.sendall(
-                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
-                b"Content-Length: 1000\r\n\r\nabc"
-            )
+        with sending(client, b"abc", 1000) as connection:
             answer = connection.recv(4096)
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"connection: close" in answer.lower()
