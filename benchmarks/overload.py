@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import load
+from benchmarks import load, report
 from benchmarks.roster import OURS
 from benchmarks.server import Server, serving
 from benchmarks.uploads import Upload, uploads
@@ -56,7 +56,7 @@ def _row(upload: Upload, server: Server, body: Path, seconds: int) -> tuple[str,
         f"{loaded.requests_per_second / peak:.2f}",
         # Nine of ten answers are refusals, so half of all is a refusal's.
         f"{1000 * loaded.p50:.1f}",
-        ", ".join(f"{count} x {kind}" for kind, count in errors.items()) or "0",
+        report.errors(errors),
         f"{before / 1e6:.0f}, {server.memory / 1e6:.0f}",
     )
 

@@ -74,7 +74,7 @@ def _row(outcome: Outcome, cell: Cell, ours: Outcome, ours_cell: Cell) -> tuple[
         str(cell.concurrency),
         outcome.contestant,
         *(_compared(figure(cell), figure(ours_cell)) for figure in _FIGURES),
-        _errors(cell.load.errors),
+        errors(cell.load.errors),
         _compared(cell.memory / 1e6, ours_cell.memory / 1e6),
         _NONE if outcome.start is None else _compared(outcome.start, ours.start),
         _NONE if generator is None else f"{generator:.2f}",
@@ -87,8 +87,9 @@ def _compared(value: float, ours: float | None) -> str:
     return f"{shown} ({value / ours:.2f})" if ours else f"{shown} ({_NONE})"
 
 
-def _errors(errors: dict[str, int]) -> str:
-    return ", ".join(f"{count} x {kind}" for kind, count in errors.items()) or "0"
+def errors(counts: dict[str, int]) -> str:
+    """How many of each kind, in words."""
+    return ", ".join(f"{count} x {kind}" for kind, count in counts.items()) or "0"
 
 
 def _problems(results: Results) -> list[str]:
