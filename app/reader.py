@@ -50,6 +50,11 @@ class Reading:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
+    def target(self) -> overlay.Target:
+        """What an overlay shows that explains the label."""
+        return "pneumonia" if self.label == "PNEUMONIA" else "normal"
+
+    @property
     def probability(self) -> float:
         return float(self.answers.probability[0])
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
-import signal
 from collections.abc import Callable
 from datetime import date
 
 from app.imaging.dicom import MODALITIES
+from app.pacs import stopping
 from app.pacs.archive import Archive
 from app.pacs.destinations import UnreachableError
 from app.pacs.dicomweb import StowDestination
@@ -56,9 +56,7 @@ async def poll(reader: Reader, url: str, seconds: float, since: Callable[[], dat
     Raises:
         ReadError: the URL is none.
     """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stopping.on_signal()
     try:
         study_reader = _study_reader(reader, url)
     except ValueError as error:

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from app.pacs import stopping
 from app.pacs.deliveries import Deliveries
 from app.pacs.destinations import Destination
 from app.pacs.metrics import NodeMetrics
@@ -62,10 +62,7 @@ async def run_until_told(settings: NodeSettings, reader: Reader) -> None:
     """
     # Malformed messages end pynetdicom's threads with errors that quote them.
     threading.excepthook = _log_type
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, reader, stop)
+    await run(settings, reader, stopping.on_signal())
 
 
 def _log_type(failed: threading.ExceptHookArgs) -> None:

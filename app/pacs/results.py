@@ -3,13 +3,10 @@
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset
 
 from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
-from app.imaging.overlay import Target
-from app.reader import Reader, Reading
+from app.reader import Reader
 from app.results.instance import PRODUCT
 from app.results.secondary_capture import secondary_capture
 from app.results.source import read_source
@@ -64,20 +61,9 @@ async def results_of(reader: Reader, data: bytes) -> Results:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)
     source = read_source(data)
-    target: Target = "pneumonia" if reading.label == "PNEUMONIA" else "normal"
-    overlay, _, _ = await reader.render(
-        reading, target, partial(_overlay, source, reading, reader, target)
-    )
+    target = reading.target
+    encode = partial(secondary_capture, source, reading, reader.manifest, target=target)
+    overlay, _, _ = await reader.render(reading, target, encode)
     work = partial(structured_report, source, reading, reader.manifest)
     report = await reader.timed("render", reading.seconds, work)
     return Results(overlay, report, reading.label, reading.probability)
-
-
-def _overlay(
-    source: Dataset,
-    reading: Reading,
-    reader: Reader,
-    target: Target,
-    picture: npt.NDArray[np.uint8],
-) -> bytes:
-    return secondary_capture(source, reading, reader.manifest, picture, target)

@@ -55,9 +55,7 @@ async def explain(
         data = await upload.one_file(request, *reader.settings.upload_limits)
         media_type = accepted(request, [*_PICTURES, JSON], data)
         reading = await unless_hung_up(request, reader.read(data))
-        shown: overlay.Target = "pneumonia" if reading.label == "PNEUMONIA" else "normal"
-        if target != "predicted":
-            shown = target
+        shown = reading.target if target == "predicted" else target
         if media_type == DICOM:
             encode = partial(_secondary_capture, data, reading, reader.manifest, shown)
         else:
