@@ -32,10 +32,11 @@ _INVALID_INSTANCE, _CLASS_NOT_SUPPORTED = 0x0117, 0x0122
 _NOT_OF_ITS_CLASS, _NOT_UNDERSTOOD = 0xA9, 0xC
 
 
-def is_final(status: int) -> bool:
-    """Whether the status of a failure says that the object will never be stored."""
-    return (
+def failure(status: int, said: str) -> RefusedError | UnreachableError:
+    """The error of a status other than success: whether the object may be stored later."""
+    final = (
         status in (_INVALID_INSTANCE, _CLASS_NOT_SUPPORTED)
         or status >> 8 == _NOT_OF_ITS_CLASS
         or status >> 12 == _NOT_UNDERSTOOD
     )
+    return RefusedError(said) if final else UnreachableError(said)

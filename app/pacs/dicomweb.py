@@ -17,7 +17,7 @@ from pydicom import Dataset, dcmread
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from app.imaging import dicom_file  # noqa: F401  (silences pydicom)
-from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, is_final
+from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, failure
 
 # They log URLs, which hold UIDs, and headers, which hold credentials.
 for _name in ("dicomweb_client", "urllib3"):
@@ -202,10 +202,7 @@ def _check(reason: int | None) -> None:
         return
     if reason is None:
         raise RefusedError("The PACS stored not every object, and did not say why.")
-    told = f"The PACS refused an object with failure reason {reason:04X}."
-    if is_final(reason):
-        raise RefusedError(told)
-    raise UnreachableError(told)
+    raise failure(reason, f"The PACS refused an object with failure reason {reason:04X}.")
 
 
 def _of(answer: requests.Response | None) -> UnreachableError:

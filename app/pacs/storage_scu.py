@@ -15,7 +15,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
-from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, is_final
+from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, failure
 from app.pacs.settings import StorageAddress
 
 _SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
@@ -89,7 +89,4 @@ def _store(association: Association, dataset: Dataset) -> None:
         raise UnreachableError("The PACS did not answer the C-STORE request.")
     if status in (_SUCCESS, DUPLICATE) or status >> 12 == _WARNING:
         return
-    answered = f"The PACS answered the C-STORE request with status {status:04X}."
-    if is_final(status):
-        raise RefusedError(answered)
-    raise UnreachableError(answered)
+    raise failure(status, f"The PACS answered the C-STORE request with status {status:04X}.")
