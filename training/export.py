@@ -14,19 +14,23 @@ from pathlib import Path
 import keras
 import numpy as np
 import numpy.typing as npt
+import typer
 
 from app.inference import engine
+from app.inference.openvino_engine import OpenVINOEngine
+from app.inference.openvino_graph import GRAPH, WEIGHTS
 from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
 from model_store.store import ModelVersion, sha256, versions
-from training import calibrate, card, data, evaluate, explanations, fit, model
-from training.answers import infer
+from training import calibrate, card, data, evaluate, explanations, fit, model, openvino_graph
+from training.answers import Answering, infer
 from training.datasets import kermany
 from training.novelty import fit_density
 from training.served import ServedModel
 
 _BATCH = 32
 _TOLERANCE = 0.02
+_GRAPH_TOLERANCE = 0.03
 _UNSCALED = Scaling(temperature=1.0, bias=0.0)
 _PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
 
@@ -131,7 +135,15 @@ def write(
     scaling = calibrate.scaling(logits, labels)
     probabilities = calibrate.probability(logits, scaling)
     ServedModel(network, scaling, density).save(folder)
-    float16_error = _float16_error(folder, network, held_out, scaling)
+    trained = network.classifier.predict(held_out.pixels, _BATCH, verbose=0)
+    expected = calibrate.probability(trained, scaling)
+    off = _error(TensorFlowEngine(folder), held_out, expected)
+    # Written this way round, NaN is refused too.
+    if not off <= _TOLERANCE:
+        raise ExportError(
+            f"The written model's probabilities are up to {off:.3f} off the trained one's."
+        )
+    _write_graph(folder, held_out, expected)
     calibration = Calibration(
         images=len(held_out),
         patients=len(set(held_out.patients)),
@@ -140,7 +152,7 @@ def write(
         conformal=calibrate.conformal(probabilities, labels),
         novelty_limit=calibrate.novelty_limit(answers.novelty.astype(np.float64)),
     )
-    return calibration, float16_error
+    return calibration, off
 
 
 def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:
@@ -189,23 +201,19 @@ def digests(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
-def _float16_error(
-    folder: Path, network: model.Network, images: data.Images, scaling: Scaling
-) -> float:
-    """How far the written model's probabilities are off those of the float32 network, at most.
+def _write_graph(folder: Path, images: data.Images, expected: calibrate.Floats) -> None:
+    """Write OpenVINO's graph, unless its answers are off: then CPUs take the SavedModel itself."""
+    if openvino_graph.write(folder):
+        error = _error(OpenVINOEngine(folder, prepared=True), images, expected)
+        if not error <= _GRAPH_TOLERANCE:
+            typer.echo(f"left out OpenVINO's graph, which is up to {error:.3f} off", err=True)
+            (folder / GRAPH).unlink()
+            (folder / WEIGHTS).unlink()
 
-    Raises:
-        ExportError: too far: a weight beyond float16's range, say.
-    """
-    trained = network.classifier.predict(images.pixels, _BATCH, verbose=0)
-    found = infer(TensorFlowEngine(folder), images.pixels).probability
-    difference = float(np.abs(found - calibrate.probability(trained, scaling)).max())
-    # Written this way round, NaN is refused too.
-    if not difference <= _TOLERANCE:
-        raise ExportError(
-            f"The written model's probabilities are up to {difference:.3f} off the trained one's."
-        )
-    return difference
+
+def _error(loaded: Answering, images: data.Images, expected: calibrate.Floats) -> float:
+    """How far a model's probabilities are off those expected, at most."""
+    return float(np.abs(infer(loaded, images.pixels).probability - expected).max())
 
 
 def _pooled(network: model.Network, images: data.Images) -> npt.NDArray[np.float32]:

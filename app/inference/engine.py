@@ -74,9 +74,10 @@ def load(model: ModelVersion, choice: Choice = "auto", mixed_precision: bool = F
         from app.inference.tensorflow_engine import TensorFlowEngine
 
         return TensorFlowEngine(model.path, mixed_precision)
+    from app.inference import openvino_graph
     from app.inference.openvino_engine import OpenVINOEngine
 
-    return OpenVINOEngine(model.path)
+    return OpenVINOEngine(model.path, openvino_graph.GRAPH in model.manifest.files)
 
 
 def check_signature(path: Path, inputs: Tensors, outputs: Tensors) -> None:

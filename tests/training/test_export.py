@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from app.inference import engine
 from app.inference.engine import Answers
 from model_store.store import ModelVersion, resolve, sha256, versions
 from tests.conftest import ORIGIN
@@ -37,16 +38,16 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_manifest_names_every_file_of_the_savedmodel_with_its_digest(
+def test_the_manifest_names_every_file_of_the_model_with_its_digest(
     tiny_model: ModelVersion,
 ) -> None:
     files = {
         path.relative_to(tiny_model.path).as_posix(): sha256(path)
         for path in tiny_model.path.rglob("*")
-        if path.suffix == ".pb" or path.parent.name == "variables"
+        if path.suffix == ".pb" or path.parent.name == "variables" or path.stem == "openvino"
     }
     assert tiny_model.manifest.files == files
-    assert "variables/variables.index" in files
+    assert {"variables/variables.index", "openvino.xml", "openvino.bin"} <= files.keys()
 
 
 def test_the_manifest_tells_where_the_model_comes_from(
@@ -57,6 +58,21 @@ def test_the_manifest_tells_where_the_model_comes_from(
     assert manifest.provenance.images == {name: len(part) for name, part in parts.items()}
     assert (manifest.calibration.images, manifest.calibration.patients) == (40, 40)
     assert 0 < manifest.provenance.float16_error < 0.01
+
+
+def test_a_graph_whose_answers_are_off_is_left_out(
+    add: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(export, "_GRAPH_TOLERANCE", -1.0)
+    add(tmp_path / "pneumonia")
+    version = resolve(tmp_path)
+    assert "left out OpenVINO's graph" in capsys.readouterr().err
+    assert not list(version.path.glob("openvino.*"))
+    assert "openvino.xml" not in version.manifest.files
+    assert engine.load(version, "openvino").name == "openvino"
 
 
 def test_versions_count_on(add: Callable[..., Path], tmp_path: Path) -> None:

@@ -1,18 +1,19 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 import pytest
 from openvino import properties
 
 from app import cores
-from app.inference import openvino_engine
-from app.inference.engine import Answers
 from app.inference.openvino_engine import OpenVINOEngine
-from model_store.store import ModelVersion
+from model_store.store import ModelError, ModelVersion
 from tests.app.inference.subprocesses import python
+from tests.conftest import LOOSE
 from training import data
+from training.answers import infer
 
 WITHOUT_TENSORFLOW = """
 import sys
@@ -29,7 +30,7 @@ print(engine.name, *engine.infer(images).logit)
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: ModelVersion) -> OpenVINOEngine:
-    return OpenVINOEngine(tiny_model.path)
+    return OpenVINOEngine(tiny_model.path, prepared=True)
 
 
 def test_what_it_says_of_itself(engine: OpenVINOEngine) -> None:
@@ -70,42 +71,38 @@ def test_answers_outlive_the_next_inference(
     assert first.logit == kept
 
 
-@pytest.mark.parametrize(
-    ("probability", "again"),
-    [(0.001, False), (0.019, False), (0.021, True), (0.4, True), (0.979, True), (0.999, False)],
-)
-def test_doubtful_answers_are_computed_again_in_float32(
-    probability: float, again: bool, tiny_model: ModelVersion, monkeypatch: pytest.MonkeyPatch
+def test_it_computes_in_bfloat16_where_the_cpu_has_it_and_a_graph_was_made_for_it(
+    engine: OpenVINOEngine, tiny_model: ModelVersion
 ) -> None:
-    engine = OpenVINOEngine(tiny_model.path)
-    fast, exact = object(), object()
-
-    def infer(compiled: object, images: npt.NDArray[np.uint8]) -> Answers:
-        value = np.full(1, 0.5 if compiled is exact else probability, np.float32)
-        return Answers(value, value, np.full((1, 7, 7), value[0]), value)
-
-    monkeypatch.setattr(openvino_engine, "_infer", infer)
-    monkeypatch.setattr(engine, "_fast", fast)
-    monkeypatch.setattr(engine, "_exact", exact)
-    answers = engine.infer(np.zeros((1, 224, 224, 1), np.uint8))
-
-    expected = np.float32(0.5 if again else probability)
-    for values in (answers.logit, answers.probability, answers.novelty, answers.cam):
-        assert (values == expected).all()
-
-
-def test_the_first_look_is_in_bfloat16_where_the_cpu_has_it(engine: OpenVINOEngine) -> None:
     precision = properties.hint.inference_precision()
     has = "BF16" in ov.Core().get_property("CPU", properties.device.capabilities())
-    assert engine._exact.get_property(precision) == ov.Type.f32
-    assert (engine._fast is not None) is has
-    if engine._fast:
-        assert engine._fast.get_property(precision) == ov.Type.bf16
+    unprepared = OpenVINOEngine(tiny_model.path, prepared=False)
+    assert engine._compiled.get_property(precision) == (ov.Type.bf16 if has else ov.Type.f32)
+    assert unprepared._compiled.get_property(precision) == ov.Type.f32
+
+
+def test_the_graph_answers_as_the_savedmodel_does(
+    engine: OpenVINOEngine, tiny_model: ModelVersion, parts: dict[str, data.Images]
+) -> None:
+    images = parts[data.VALIDATION].pixels
+    found, expected = infer(engine, images), infer(OpenVINOEngine(tiny_model.path, False), images)
+    np.testing.assert_allclose(found.probability, expected.probability, atol=LOOSE)
+    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.05)
+
+
+@pytest.mark.parametrize("missing", ["openvino.xml", "openvino.bin", "variables"])
+def test_a_graph_that_is_not_whole_is_refused(
+    missing: str, tiny_model: ModelVersion, tmp_path: Path
+) -> None:
+    folder = tmp_path / "1"
+    shutil.copytree(tiny_model.path, folder, ignore=shutil.ignore_patterns(missing))
+    with pytest.raises(ModelError, match="cannot read"):
+        OpenVINOEngine(folder, prepared=True)
 
 
 def test_it_uses_no_more_cores_than_it_may(
     tiny_model: ModelVersion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cores, "available", lambda: 1)
-    alone = OpenVINOEngine(tiny_model.path)
-    assert alone._exact.get_property(properties.inference_num_threads()) == 1
+    alone = OpenVINOEngine(tiny_model.path, prepared=True)
+    assert alone._compiled.get_property(properties.inference_num_threads()) == 1
