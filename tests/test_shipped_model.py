@@ -17,6 +17,9 @@ from training.datasets import kermany
 
 Pixels = npt.NDArray[np.uint8]
 
+# What bfloat16 may move a probability by.
+PRECISION = 0.03
+
 
 @pytest.fixture(scope="module")
 def shipped() -> ModelVersion:
@@ -47,17 +50,17 @@ def _assert_agreement(
     calibration = shipped.manifest.calibration
 
     apart = np.abs(found.probability - expected.probability)
-    assert apart.max() <= 0.02
+    assert apart.max() <= PRECISION
 
     maps = zip(expected.cam, found.cam, strict=True)
     correlation = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in maps]
     assert min(correlation) >= 0.98
 
-    clear = np.abs(expected.probability - calibration.operating_point.threshold) > 0.02
+    clear = np.abs(expected.probability - calibration.operating_point.threshold) > PRECISION
     labels = [a.probability >= calibration.operating_point.threshold for a in (expected, found)]
     assert (labels[0] == labels[1])[clear].all()
 
-    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.1)
+    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.06)
 
 
 def test_engines_agree_on_drawn_chests(
@@ -149,9 +152,9 @@ def test_what_is_no_chest_xray_is_warned_of(
 
 
 def test_a_version_is_at_most_50_megabytes(shipped: ModelVersion) -> None:
-    files = [path for path in shipped.path.rglob("*") if path.is_file()]
+    sizes = [(shipped.path / name).stat().st_size for name in shipped.manifest.files]
 
-    assert sum(path.stat().st_size for path in files) <= 50e6
+    assert sum(sizes) <= 50e6
 
 
 def test_a_version_brings_its_model_card(shipped: ModelVersion) -> None:
