@@ -35,7 +35,7 @@ def make_exact(model: ov.Model) -> bool:
     padded = convolution.input_value(0)
     pad = padded.get_node() if _is(padded.get_node(), "Pad") else None
     lines = _lines(model, pad.input_value(0) if pad else padded)
-    if lines is None:
+    if lines is None or (pad and not _pads_with_zeros(pad)):
         return False
     output, scale, shift = _normalisation(convolution)
     weights = np.einsum("ocyx,cl->olyx", kernel, lines) * scale[:, None, None, None]
@@ -84,6 +84,13 @@ def _lines(model: ov.Model, output: ov.Output) -> Floats | None:
     if not np.allclose(seen, straight, rtol=0, atol=1e-5 * np.abs(seen).max()):
         return None
     return np.stack([slope, offset], axis=1)
+
+
+def _pads_with_zeros(pad: ov.Node) -> bool:
+    if pad.get_attributes()["pad_mode"] != "constant":
+        return False
+    value = _constant(pad.input_value(3)) if pad.get_input_size() > 3 else np.zeros(1)
+    return value is not None and not value.any()
 
 
 def _normalisation(convolution: ov.Node) -> tuple[ov.Output, Floats, Floats]:

@@ -22,6 +22,11 @@ def colours(gray: ov.Output) -> ov.Node:
     return ops.subtract(ops.concat([gray, gray, gray], 1), ops.constant(MEANS))
 
 
+def edges(planes: ov.Output, mode: str = "constant", value: float = 0) -> ov.Node:
+    width = np.array([0, 0, 3, 3])
+    return ops.pad(planes, width, width, mode, np.float32(value))
+
+
 def network(
     seen: Made, *, padded: bool = False, normalised: bool = False, auto_pad: str = "explicit"
 ) -> ov.Model:
@@ -32,8 +37,7 @@ def network(
     gray = ops.transpose(ops.convert(image, ov.Type.f32), np.array([0, 3, 1, 2]))
     planes = seen(gray.output(0))
     if padded:
-        edges = np.array([0, 0, 3, 3])
-        planes = ops.pad(planes, edges, edges, "constant", np.float32(0))
+        planes = edges(planes.output(0))
     channels = planes.output(0).get_partial_shape()[1].get_length()
     kernel = random.normal(0, 0.02, (CHANNELS, channels, 7, 7))
     found: ov.Node = ops.convolution(
@@ -95,8 +99,10 @@ def test_it_is_exact_in_bfloat16() -> None:
             gray, [1, 1], [0, 0], [1, 1], [3, 3], False, auto_pad="same_upper"
         ),
         lambda gray: ops.avg_pool(gray, [2, 2], [0, 0], [0, 0], [2, 2], False),
+        lambda gray: edges(colours(gray).output(0), value=1),
+        lambda gray: edges(colours(gray).output(0), mode="reflect"),
     ],
-    ids=["not a line", "of neighbours", "of another size"],
+    ids=["not a line", "of neighbours", "of another size", "edges of 1", "edges that reflect"],
 )
 def test_what_sees_anything_else_is_left_as_it_is(seen: Made) -> None:
     model = network(seen)
