@@ -22,9 +22,9 @@ class OpenVINOEngine:
     """
 
     name = "openvino"
-    # More at a time are hardly faster on a CPU, and an image's answer would depend, in its last
-    # digits, on what it is read with.
-    max_batch = 1
+    # Four take a tenth less time than one by one, and have the same answers to the bit. More gain
+    # little, and take memory.
+    max_batch = 4
 
     def __init__(self, path: Path, prepared: bool = False) -> None:
         """Load what is in `path`: its SavedModel, or the graph `prepared` from it.
@@ -35,7 +35,8 @@ class OpenVINOEngine:
         core = ov.Core()
         try:
             model = openvino_graph.read(core, path) if prepared else core.read_model(path)
-        except (OSError, RuntimeError) as error:
+        # A ValueError where the variables are shorter than the graph has it.
+        except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(f"OpenVINO cannot read the model {path}.") from error
         check_signature(path, _tensors(model.inputs), _tensors(model.outputs))
         capabilities = core.get_property("CPU", properties.device.capabilities())

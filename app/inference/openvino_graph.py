@@ -22,6 +22,7 @@ def read(core: ov.Core, folder: Path) -> ov.Model:
     Raises:
         OSError: the variables are missing.
         RuntimeError: OpenVINO cannot read the graph.
+        ValueError: the variables are shorter than the graph has it.
     """
     model = core.read_model(folder / GRAPH)
     variables = np.memmap(folder / VARIABLES, np.uint8, "r")

@@ -8,6 +8,7 @@ import pytest
 from openvino import properties
 
 from app import cores
+from app.inference import openvino_graph
 from app.inference.openvino_engine import OpenVINOEngine
 from model_store.store import ModelError, ModelVersion
 from tests.app.inference.subprocesses import python
@@ -98,6 +99,27 @@ def test_a_graph_that_is_not_whole_is_refused(
     shutil.copytree(tiny_model.path, folder, ignore=shutil.ignore_patterns(missing))
     with pytest.raises(ModelError, match="cannot read"):
         OpenVINOEngine(folder, prepared=True)
+
+
+def test_variables_that_are_too_short_are_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
+    folder = tmp_path / "1"
+    shutil.copytree(tiny_model.path, folder)
+    (folder / openvino_graph.VARIABLES).write_bytes(b"x")
+    with pytest.raises(ModelError, match="cannot read"):
+        OpenVINOEngine(folder, prepared=True)
+
+
+def test_an_answer_does_not_depend_on_the_images_beside_it(
+    engine: OpenVINOEngine, parts: dict[str, data.Images]
+) -> None:
+    images = parts[data.VALIDATION].pixels[: engine.max_batch]
+    together = engine.infer(images)
+    assert len(together.probability) == engine.max_batch > 1
+    for index, image in enumerate(images):
+        alone = engine.infer(image[np.newaxis])
+        np.testing.assert_allclose(together.logit[index], alone.logit[0], atol=1e-3)
+        np.testing.assert_allclose(together.novelty[index], alone.novelty[0], rtol=1e-3)
+        np.testing.assert_allclose(together.cam[index], alone.cam[0], rtol=1e-3, atol=1e-3)
 
 
 def test_it_uses_no_more_cores_than_it_may(
