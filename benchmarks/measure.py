@@ -1,12 +1,13 @@
 """Measure the contestants, one after another."""
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import bare, load
-from benchmarks.client import ask
+from benchmarks.client import NotYetError, ask
 from benchmarks.errors import BenchmarkError
 from benchmarks.results import Cell, Outcome
 from benchmarks.roster import BARE, OURS, Contestant
@@ -18,6 +19,9 @@ TOLERANCE = 0.02
 
 _WARM_UP = 3
 _SETTLED = 3
+# For one that refuses, in seconds.
+_PATIENCE = 10.0
+_PAUSE = 0.02
 
 Tell = Callable[[str], None]
 Probabilities = dict[str, float]
@@ -105,10 +109,19 @@ class Runner:
     def _settle(self, contestant: Contestant, server: Server, upload: Upload) -> None:
         """Wait for what the end of a load left unanswered, which would burden the next one.
 
-        Servers answer more or less in order, so after a few answers one by one nothing is left.
+        Servers answer more or less in order, so after a few answers one by one nothing is left. One
+        that is full at first may refuse.
         """
-        for _ in range(_SETTLED):
-            ask(server.port, contestant.path, upload)
+        deadline, answered = time.monotonic() + _PATIENCE, 0
+        while answered < _SETTLED:
+            try:
+                ask(server.port, contestant.path, upload)
+            except NotYetError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE)
+            else:
+                answered += 1
 
     def _loads(self) -> Iterator[tuple[Upload, int]]:
         for upload in self.uploads:

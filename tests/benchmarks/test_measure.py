@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import bare, load, measure
+from benchmarks.client import NotYetError
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load
 from benchmarks.results import Outcome
@@ -74,6 +75,37 @@ def test_every_load_is_warmed_up_for(loads: Loads) -> None:
     assert loads.seen[:2] == [(1, "/predict", "small", 1, 3), (1, "/predict", "small", 1, 10)]
     assert loads.seen[-1] == (1, "/predict", "original", 64, 10)
     assert len(loads.seen) == 16
+
+
+def test_one_that_is_full_after_a_load_is_waited_for(
+    loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = iter([True, False, True])
+
+    def ask(port: int, path: str, upload: Upload) -> float:
+        if len(loads.seen) > 0 and next(refusals, False):
+            raise NotYetError("503")
+        return PROBABILITIES[port]
+
+    monkeypatch.setattr(measure, "ask", ask)
+    monkeypatch.setattr(measure, "_PAUSE", 0)
+    (ours, _) = outcomes()
+    assert not ours.failed
+    assert next(refusals, None) is None
+
+
+def test_one_that_refuses_for_long_has_failed(
+    loads: Loads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(port: int, path: str, upload: Upload) -> float:
+        if loads.seen:
+            raise NotYetError("503")
+        return PROBABILITIES[port]
+
+    monkeypatch.setattr(measure, "ask", ask)
+    monkeypatch.setattr(measure, "_PATIENCE", 0)
+    with pytest.raises(NotYetError, match="503"):
+        outcomes()
 
 
 def test_a_contestant_is_loaded_at_its_own_path(loads: Loads) -> None:
