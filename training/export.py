@@ -202,7 +202,10 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def _write_graph(folder: Path, images: data.Images, expected: calibrate.Floats) -> None:
-    """Write OpenVINO's graph, unless its answers are off: then CPUs take the SavedModel itself."""
+    """Write OpenVINO's graph, unless its answers are off: then CPUs take the SavedModel itself.
+
+    What bfloat16 loses is told only on a CPU that has it.
+    """
     if openvino_graph.write(folder):
         error = _error(OpenVINOEngine(folder, prepared=True), images, expected)
         if not error <= _GRAPH_TOLERANCE:
