@@ -22,7 +22,7 @@ class OpenVINOEngine:
     """
 
     name = "openvino"
-    # Four take a tenth less time than one by one, and have the same answers to the bit. More gain
+    # Four take a tenth less time than one by one, and had the same answers to the bit. More gain
     # little, and take memory.
     max_batch = 4
 

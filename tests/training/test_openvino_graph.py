@@ -7,10 +7,11 @@ import numpy as np
 import openvino as ov
 import pytest
 
+from app.inference.engine import OUTPUTS
 from app.inference.openvino_graph import GRAPH, SHARED, VARIABLES, WEIGHTS, read
 from model_store.store import ModelVersion
 from tests.app.inference import models
-from training import openvino_graph
+from training import data, openvino_graph
 
 
 def test_it_holds_no_kernel_that_the_savedmodel_has(tiny_model: ModelVersion) -> None:
@@ -25,6 +26,20 @@ def test_it_holds_no_kernel_that_the_savedmodel_has(tiny_model: ModelVersion) ->
 def test_what_is_read_takes_the_image_alone(tiny_model: ModelVersion) -> None:
     graph = read(ov.Core(), tiny_model.path)
     assert [port.get_any_name() for port in graph.inputs] == ["image"]
+
+
+def test_in_float32_it_answers_as_the_savedmodel_does(
+    tiny_model: ModelVersion, parts: dict[str, data.Images]
+) -> None:
+    core = ov.Core()
+    found, expected = (
+        core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(
+            parts[data.VALIDATION].pixels
+        )
+        for model in (read(core, tiny_model.path), core.read_model(tiny_model.path))
+    )
+    for name in OUTPUTS:
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-3)
 
 
 def test_it_answers_by_the_weights_that_lie_beside_it(
