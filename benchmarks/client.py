@@ -1,6 +1,8 @@
 """Ask a contestant once."""
 
 import json
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from typing import Any
@@ -11,6 +13,7 @@ from benchmarks.uploads import CONTENT_TYPE, Upload
 HOST = "127.0.0.1"
 # What servers answer while they start.
 _NOT_YET = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+_PAUSE = 0.02
 
 
 class NotYetError(BenchmarkError):
@@ -37,6 +40,34 @@ def ask(port: int, path: str, upload: Upload, timeout: float = 60) -> float:
         kind = NotYetError if status in _NOT_YET else BenchmarkError
         raise kind(f"{path} answered {status}: {body[:200].decode(errors='replace')}")
     return _probability(body)
+
+
+def ask_until(
+    deadline: float,
+    port: int,
+    path: str,
+    upload: Upload,
+    timeout: float = 60,
+    ended: Callable[[], bool] = lambda: False,
+) -> float:
+    """As `ask`, and again for as long as there is no answer yet.
+
+    Args:
+        deadline: by `time.monotonic`.
+        port: as for `ask`, and so are `path`, `upload` and `timeout`.
+        ended: whether there will be none.
+
+    Raises:
+        NotYetError: the server has ended, or the deadline has passed.
+        BenchmarkError: as `ask` does.
+    """
+    while True:
+        try:
+            return ask(port, path, upload, timeout)
+        except NotYetError:
+            if ended() or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _probability(body: bytes) -> float:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import bare, load
-from benchmarks.client import NotYetError, ask
+from benchmarks.client import ask, ask_until
 from benchmarks.errors import BenchmarkError
 from benchmarks.results import Cell, Outcome
 from benchmarks.roster import BARE, OURS, Contestant
@@ -21,7 +21,6 @@ _WARM_UP = 3
 _SETTLED = 3
 # For one that refuses, in seconds.
 _PATIENCE = 10.0
-_PAUSE = 0.02
 
 Tell = Callable[[str], None]
 Probabilities = dict[str, float]
@@ -112,16 +111,9 @@ class Runner:
         Servers answer more or less in order, so after a few answers one by one nothing is left. One
         that is full at first may refuse.
         """
-        deadline, answered = time.monotonic() + _PATIENCE, 0
-        while answered < _SETTLED:
-            try:
-                ask(server.port, contestant.path, upload)
-            except NotYetError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE)
-            else:
-                answered += 1
+        deadline = time.monotonic() + _PATIENCE
+        for _ in range(_SETTLED):
+            ask_until(deadline, server.port, contestant.path, upload)
 
     def _loads(self) -> Iterator[tuple[Upload, int]]:
         for upload in self.uploads:

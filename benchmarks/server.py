@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks import processes
-from benchmarks.client import HOST, NotYetError, ask
+from benchmarks.client import HOST, NotYetError, ask_until
 from benchmarks.errors import BenchmarkError
 from benchmarks.roster import Contestant
 from benchmarks.uploads import Upload
@@ -20,7 +20,6 @@ from benchmarks.uploads import Upload
 ROOT = Path(__file__).parent.parent
 
 _PATIENCE = 300.0
-_PAUSE = 0.02
 
 
 @dataclass(frozen=True)
@@ -88,18 +87,15 @@ def _wait(
     log: IO[bytes],
 ) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            ask(port, contestant.path, upload, _PATIENCE)
-        except NotYetError as error:
-            if process.poll() is not None:
-                message = f"It ended with {process.returncode}: {_tail(log)}"
-                raise BenchmarkError(message) from error
-            if time.monotonic() > deadline:
-                raise BenchmarkError(f"{error} It wrote: {_tail(log)}") from error
-            time.sleep(_PAUSE)
-        else:
-            return
+    try:
+        ask_until(
+            deadline, port, contestant.path, upload, _PATIENCE, lambda: process.poll() is not None
+        )
+    except NotYetError as error:
+        if process.returncode is not None:
+            message = f"It ended with {process.returncode}: {_tail(log)}"
+            raise BenchmarkError(message) from error
+        raise BenchmarkError(f"{error} It wrote: {_tail(log)}") from error
 
 
 def _tail(log: IO[bytes]) -> str:

@@ -1,10 +1,10 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from benchmarks import bare, load, measure
+from benchmarks import bare, client, load, measure
 from benchmarks.client import NotYetError
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load
@@ -36,6 +36,12 @@ class Loads:
         return made.load(concurrency, 0.01)
 
 
+def answer(monkeypatch: pytest.MonkeyPatch, ask: Callable[..., float]) -> None:
+    """Let `ask` answer in the place of every server."""
+    monkeypatch.setattr(client, "ask", ask)
+    monkeypatch.setattr(measure, "ask", ask)
+
+
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
     """Servers that answer at once, and a load generator that loads nothing."""
@@ -49,7 +55,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
 
     monkeypatch.setattr(measure, "serving", serving)
     monkeypatch.setattr(load, "run", loads.run)
-    monkeypatch.setattr(measure, "ask", lambda port, path, upload: PROBABILITIES[port])
+    answer(monkeypatch, lambda port, *_: PROBABILITIES[port])
     monkeypatch.setattr(
         bare, "measure_apart", lambda jpeg, concurrency, seconds: (made.load(9, 0.1), 7)
     )
@@ -82,13 +88,13 @@ def test_one_that_is_full_after_a_load_is_waited_for(
 ) -> None:
     refusals = iter([True, False, True])
 
-    def ask(port: int, path: str, upload: Upload) -> float:
+    def ask(port: int, *_: object) -> float:
         if len(loads.seen) > 0 and next(refusals, False):
             raise NotYetError("503")
         return PROBABILITIES[port]
 
-    monkeypatch.setattr(measure, "ask", ask)
-    monkeypatch.setattr(measure, "_PAUSE", 0)
+    answer(monkeypatch, ask)
+    monkeypatch.setattr(client, "_PAUSE", 0)
     (ours, _) = outcomes()
     assert not ours.failed
     assert next(refusals, None) is None
@@ -97,12 +103,12 @@ def test_one_that_is_full_after_a_load_is_waited_for(
 def test_one_that_refuses_for_long_has_failed(
     loads: Loads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def ask(port: int, path: str, upload: Upload) -> float:
+    def ask(port: int, *_: object) -> float:
         if loads.seen:
             raise NotYetError("503")
         return PROBABILITIES[port]
 
-    monkeypatch.setattr(measure, "ask", ask)
+    answer(monkeypatch, ask)
     monkeypatch.setattr(measure, "_PATIENCE", 0)
     with pytest.raises(NotYetError, match="503"):
         outcomes()
