@@ -1,6 +1,5 @@
 """The graph shares the SavedModel's kernels, in place of a second copy of them."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +44,7 @@ def test_in_float32_it_answers_as_the_savedmodel_does(
 def test_it_answers_by_the_weights_that_lie_beside_it(
     tiny_model: ModelVersion, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "1"
-    shutil.copytree(tiny_model.path, folder)
+    folder = models.copied(tiny_model.path, tmp_path)
     variables = folder / VARIABLES
     variables.write_bytes(bytes(variables.stat().st_size))
     image = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 1), np.uint8)
@@ -67,8 +65,7 @@ def test_a_savedmodel_whose_stem_cannot_be_exact_gets_no_graph(tmp_path: Path) -
 
 
 def test_writing_it_twice_gives_the_same_graph(tiny_model: ModelVersion, tmp_path: Path) -> None:
-    folder = tmp_path / "1"
-    shutil.copytree(tiny_model.path, folder)
+    folder = models.copied(tiny_model.path, tmp_path)
     (folder / GRAPH).unlink()
     assert openvino_graph.write(folder) is True
     image = np.full((1, 224, 224, 1), 200, np.uint8)

@@ -1,5 +1,6 @@
 """SavedModels that keep the contract, or break it where a test wants them to."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,8 @@ def save(
     function = tf.function(serve).get_concrete_function(**specs)
     tf.saved_model.save(model, str(folder), {signature: function})
     return folder
+
+
+def copied(path: Path, to: Path, *without: str) -> Path:
+    """A copy of a model, to be broken, without the files or folders of these names."""
+    return Path(shutil.copytree(path, to / "broken", ignore=shutil.ignore_patterns(*without)))

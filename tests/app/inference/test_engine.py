@@ -1,4 +1,3 @@
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from app.inference.engine import INPUTS, OUTPUTS, Choice, Engine, check_signatur
 from app.inference.openvino_engine import OpenVINOEngine
 from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.store import ModelError, ModelVersion
-from tests.app.inference.models import save
+from tests.app.inference.models import copied, save
 from tests.app.inference.subprocesses import python
 from tests.conftest import LOOSE
 from tests.model_store.made import manifest
@@ -31,11 +30,6 @@ ANY_IMAGES: Shape = (None, MODEL_SIDE, MODEL_SIDE, 1)
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SavedModel that keeps the contract."""
     return save(tmp_path_factory.mktemp("models") / "sound")
-
-
-def copied(path: Path, to: Path) -> Path:
-    """A copy of a SavedModel, to be broken."""
-    return Path(shutil.copytree(path, to / "broken"))
 
 
 def refusal(kind: Kind, path: Path) -> str:

@@ -1,4 +1,3 @@
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from app import cores
 from app.inference import openvino_graph
 from app.inference.openvino_engine import OpenVINOEngine
 from model_store.store import ModelError, ModelVersion
+from tests.app.inference.models import copied
 from tests.app.inference.subprocesses import python
 from tests.conftest import LOOSE
 from training import data
@@ -95,15 +95,13 @@ def test_the_graph_answers_as_the_savedmodel_does(
 def test_a_graph_that_is_not_whole_is_refused(
     missing: str, tiny_model: ModelVersion, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "1"
-    shutil.copytree(tiny_model.path, folder, ignore=shutil.ignore_patterns(missing))
+    folder = copied(tiny_model.path, tmp_path, missing)
     with pytest.raises(ModelError, match="cannot read"):
         OpenVINOEngine(folder, prepared=True)
 
 
 def test_variables_that_are_too_short_are_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
-    folder = tmp_path / "1"
-    shutil.copytree(tiny_model.path, folder)
+    folder = copied(tiny_model.path, tmp_path)
     (folder / openvino_graph.VARIABLES).write_bytes(b"x")
     with pytest.raises(ModelError, match="cannot read"):
         OpenVINOEngine(folder, prepared=True)
