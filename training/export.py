@@ -137,11 +137,12 @@ def write(
     ServedModel(network, scaling, density).save(folder)
     trained = network.classifier.predict(held_out.pixels, _BATCH, verbose=0)
     expected = calibrate.probability(trained, scaling)
-    off = _error(TensorFlowEngine(folder), held_out, expected)
+    float16_error = _error(TensorFlowEngine(folder), held_out, expected)
     # Written this way round, NaN is refused too.
-    if not off <= _TOLERANCE:
+    if not float16_error <= _TOLERANCE:
         raise ExportError(
-            f"The written model's probabilities are up to {off:.3f} off the trained one's."
+            f"The written model's probabilities are up to {float16_error:.3f} off "
+            "the trained one's."
         )
     _write_graph(folder, held_out, expected)
     calibration = Calibration(
@@ -152,7 +153,7 @@ def write(
         conformal=calibrate.conformal(probabilities, labels),
         novelty_limit=calibrate.novelty_limit(answers.novelty.astype(np.float64)),
     )
-    return calibration, off
+    return calibration, float16_error
 
 
 def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
+from openvino import properties
 
 from app.inference.engine import Floats
 
@@ -72,9 +73,8 @@ def _lines(model: ov.Model, output: ov.Output) -> Floats | None:
     _, height, width, _ = image.get_output_partial_shape(0)
     levels = np.arange(height.get_length() * width.get_length()) % _LEVELS
     shown = levels.reshape(1, height.get_length(), width.get_length(), 1).astype(np.uint8)
-    found = ov.compile_model(
-        ov.Model([output], [image]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
-    )(shown)[0]
+    float32 = {properties.hint.inference_precision(): ov.Type.f32}
+    found = ov.compile_model(ov.Model([output], [image]), "CPU", float32)(shown)[0]
     if found.ndim != 4 or found.shape[2:] != shown.shape[1:3]:
         return None
     seen = found[0].reshape(found.shape[1], -1)
