@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from io import BytesIO
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -67,8 +68,8 @@ def decode(
 ) -> Radiograph:
     """Decode a JPEG, PNG, WebP, TIFF, BMP or DICOM file.
 
-    A JPEG is decoded straight to the smallest of the sizes that its transform offers at which the
-    longest side has `picture_side` pixels and no side less than twice what the model takes. A
+    A JPEG is decoded straight to the one of the sizes that its transform offers whose longest side
+    is nearest, as a ratio, to `picture_side`, but not to less than twice what the model takes. A
     DICOM image is shown as `read_dicom` says. Of the others, colour becomes luma (ITU-R 601),
     transparency is laid over black as an unexposed film's background would be, more than 8 bits
     are stretched from the image's own minimum and maximum, and the EXIF orientation is applied.
@@ -140,7 +141,9 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 def _draft(image: JpegImageFile, picture_side: int) -> tuple[int, int]:
     """Have a JPEG decoded at a reduced scale, and without its chroma; returns its upright size."""
     width, height = image.size
-    scale = min(max(width, height) / picture_side, min(width, height) / (2 * MODEL_SIDE))
+    # Pillow takes the next smaller power of two, up to 8. From sqrt(2) on, the next one is nearer.
+    nearest = sqrt(2) * max(width, height) / picture_side
+    scale = min(nearest, min(width, height) / (2 * MODEL_SIDE))
     image.draft("L", (int(width / scale), int(height / scale)))
     lying = image.getexif().get(ExifTags.Base.Orientation) in _LYING
     return (height, width) if lying else (width, height)
