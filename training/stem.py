@@ -1,14 +1,12 @@
 """The first convolution of a network, made exact in bfloat16."""
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
 from openvino import properties
 
 from app.inference.engine import Floats
+from training.nodes import constant, is_a
 
 _LEVELS = 256
 
@@ -29,12 +27,12 @@ def make_exact(model: ov.Model) -> bool:
     Returns:
         Whether it could be done: not where the first convolution sees anything else.
     """
-    convolution = next((o for o in model.get_ordered_ops() if _is(o, "Convolution")), None)
-    kernel = _constant(convolution.input_value(1)) if convolution else None
+    convolution = next((o for o in model.get_ordered_ops() if is_a(o, "Convolution")), None)
+    kernel = constant(convolution.input_value(1)) if convolution else None
     if convolution is None or kernel is None:
         return False
     padded = convolution.input_value(0)
-    pad = padded.get_node() if _is(padded.get_node(), "Pad") else None
+    pad = padded.get_node() if is_a(padded.get_node(), "Pad") else None
     lines = _lines(model, pad.input_value(0) if pad else padded)
     if lines is None or (pad and not _pads_with_zeros(pad)):
         return False
@@ -89,7 +87,7 @@ def _lines(model: ov.Model, output: ov.Output) -> Floats | None:
 def _pads_with_zeros(pad: ov.Node) -> bool:
     if pad.get_attributes()["pad_mode"] != "constant":
         return False
-    value = _constant(pad.input_value(3)) if pad.get_input_size() > 3 else np.zeros(1)
+    value = constant(pad.input_value(3)) if pad.get_input_size() > 3 else np.zeros(1)
     return value is not None and not value.any()
 
 
@@ -107,25 +105,14 @@ def _normalisation(convolution: ov.Node) -> tuple[ov.Output, Floats, Floats]:
     while len(targets := output.get_target_inputs()) == 1:
         (target,) = targets
         node = target.get_node()
-        if not _is(node, "Add", "Multiply"):
+        if not is_a(node, "Add", "Multiply"):
             break
-        values = _constant(node.input_value(1 - target.get_index()))
+        values = constant(node.input_value(1 - target.get_index()))
         if values is None or values.shape != (1, channels, 1, 1):
             break
-        if _is(node, "Add"):
+        if is_a(node, "Add"):
             shift += values.ravel()
         else:
             scale, shift = scale * values.ravel(), shift * values.ravel()
         output = node.output(0)
     return output, scale, shift
-
-
-def _constant(output: ov.Output) -> npt.NDArray[np.float32] | None:
-    node: Any = output.get_node()
-    if _is(node, "Convert"):
-        node = node.input_value(0).get_node()
-    return node.data.astype(np.float32) if _is(node, "Constant") else None
-
-
-def _is(node: ov.Node, *kinds: str) -> bool:
-    return node.get_type_name() in kinds

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from app.inference import engine
 from app.inference.engine import Answers
+from app.inference.openvino_graph import GRAPH, WEIGHTS
 from model_store.store import ModelVersion, resolve, sha256, versions
 from tests.conftest import ORIGIN
 from tests.training import tiny
@@ -44,10 +45,12 @@ def test_the_manifest_names_every_file_of_the_model_with_its_digest(
     files = {
         path.relative_to(tiny_model.path).as_posix(): sha256(path)
         for path in tiny_model.path.rglob("*")
-        if path.suffix == ".pb" or path.parent.name == "variables" or path.stem == "openvino"
+        if path.suffix == ".pb"
+        or path.parent.name == "variables"
+        or path.name.startswith("openvino.")
     }
     assert tiny_model.manifest.files == files
-    assert {"variables/variables.index", "openvino.xml", "openvino.bin"} <= files.keys()
+    assert {"variables/variables.index", GRAPH, WEIGHTS} <= files.keys()
 
 
 def test_the_manifest_tells_where_the_model_comes_from(
@@ -71,7 +74,7 @@ def test_a_graph_whose_answers_are_off_is_left_out(
     version = resolve(tmp_path)
     assert "left out OpenVINO's graph" in capsys.readouterr().err
     assert not list(version.path.glob("openvino.*"))
-    assert "openvino.xml" not in version.manifest.files
+    assert GRAPH not in version.manifest.files
     assert engine.load(version, "openvino").name == "openvino"
 
 
