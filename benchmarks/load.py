@@ -52,7 +52,8 @@ def run(
 ) -> Load:
     """Send the multipart form in the file `body` for so many seconds over so many connections.
 
-    A connection sends its next request when it has its answer, or `pause` seconds after.
+    A connection sends its next request when it has its answer, or, on average, `pause` seconds
+    after.
 
     Raises:
         BenchmarkError: wrk failed.

@@ -15,7 +15,7 @@ from benchmarks.uploads import Upload, uploads
 
 _PEAK_CONNECTIONS = 16
 _TIMES = 10
-# Refused clients come back after as long as the service tells them to.
+# Clients come back after as long as the service tells those that it refuses, on average.
 _PAUSE = 1.0
 _WARM_UP = 3
 _HEAD = (
@@ -27,6 +27,7 @@ _HEAD = (
     "refused, p50, ms",
     "other errors",
     "memory, MB, before and after",
+    "wrk, cores",
 )
 
 
@@ -58,6 +59,7 @@ def _row(upload: Upload, server: Server, body: Path, seconds: int) -> tuple[str,
         f"{1000 * loaded.p50:.1f}",
         report.errors(errors),
         f"{before / 1e6:.0f}, {server.memory / 1e6:.0f}",
+        f"{loaded.generator_cpu or 0:.2f}",
     )
 
 

@@ -1,6 +1,7 @@
 -- Post one multipart body over and over, and print what happened as one line of JSON.
 -- wrk ... -s wrk.lua URL -- BODY_FILE CONTENT_TYPE [PAUSE]
--- PAUSE is how many milliseconds a connection waits between an answer and its next request.
+-- PAUSE is how many milliseconds a connection waits before each request, on average: from none to
+-- twice as many, or else all of them would come at once, again and again.
 
 local threads = {}
 
@@ -18,7 +19,7 @@ function init(args)
   -- wrk asks for a delay only where this function is there.
   if args[3] then
     local pause = tonumber(args[3])
-    delay = function() return pause end
+    delay = function() return math.random(0, 2 * pause) end
   end
 end
 

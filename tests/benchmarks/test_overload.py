@@ -39,7 +39,7 @@ def test_ten_times_the_peak_is_offered(
         runs.append((connections, seconds, pause))
         if pause is None:
             return Load(50.0, 0.3, 0.4, 0.5)
-        return Load(47.5, 0.002, 0.4, 0.5, {"503": 4000, "read": 3})
+        return Load(47.5, 0.002, 0.4, 0.5, {"503": 4000, "read": 3}, 0.16)
 
     @contextmanager
     def serving(contestant: Contestant, upload: Upload) -> Iterator[Holding]:
@@ -53,5 +53,5 @@ def test_ten_times_the_peak_is_offered(
 
     assert runs == [(16, 3, None), (16, 8, None), (500, 3, 1.0), (500, 8, 1.0)]
     (row,) = capsys.readouterr().out.splitlines()[2:]
-    expected = ["small", "50.0", "548", "47.5", "0.95", "2.0", "3 x read", "301, 302"]
+    expected = ["small", "50.0", "548", "47.5", "0.95", "2.0", "3 x read", "301, 302", "0.16"]
     assert row == f"| {' | '.join(expected)} |"
