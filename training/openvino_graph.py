@@ -13,6 +13,7 @@ import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
 
+from app.inference.openvino_engine import has_vnni
 from app.inference.openvino_graph import CHANNELS_LAST, GRAPH, SHARED, VARIABLES, WEIGHTS
 from training import stem
 from training.quantisation import quantise
@@ -31,7 +32,9 @@ def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
     model = ov.Core().read_model(folder)
     if not stem.make_exact(model):
         return False
-    quantise(model, images)
+    # Elsewhere nobody could tell what 8 bits lose.
+    if has_vnni():
+        quantise(model, images)
     _share(model, (folder / VARIABLES).read_bytes())
     with TemporaryDirectory() as temporary:
         graph = Path(temporary) / "graph.xml"

@@ -37,7 +37,7 @@ class OpenVINOEngine:
         core = ov.Core()
         try:
             model = (
-                openvino_graph.read(core, path, exact=not _has_vnni())
+                openvino_graph.read(core, path, exact=not has_vnni())
                 if prepared
                 else core.read_model(path)
             )
@@ -65,7 +65,7 @@ class OpenVINOEngine:
         return Answers(**{name: np.array(results[name]) for name in OUTPUTS})
 
 
-def _has_vnni() -> bool:
+def has_vnni() -> bool:
     """Whether the CPU has instructions for 8 bits; without them x86 saturates their products."""
     try:
         return "vnni" in _CPU.read_text()

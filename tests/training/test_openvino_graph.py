@@ -8,6 +8,7 @@ import numpy.typing as npt
 import openvino as ov
 import pytest
 
+from app.inference import openvino_engine
 from app.inference import openvino_graph as openvino_graph_reader
 from app.inference.engine import OUTPUTS
 from app.inference.openvino_graph import GRAPH, SHARED, VARIABLES, WEIGHTS, read
@@ -79,6 +80,17 @@ def test_a_savedmodel_whose_stem_cannot_be_exact_gets_no_graph(tmp_path: Path) -
     assert openvino_graph.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
     assert not (folder / GRAPH).exists()
     assert not (folder / WEIGHTS).exists()
+
+
+def test_a_cpu_without_8_bits_writes_none(
+    tiny_model: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = models.copied(tiny_model.path, tmp_path)
+    monkeypatch.setattr(openvino_engine, "_CPU", tmp_path / "none")
+    assert openvino_graph.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is True
+    kinds = {node.get_type_name() for node in read(ov.Core(), folder).get_ops()}
+    assert "Convolution" in kinds
+    assert "FakeQuantize" not in kinds
 
 
 def test_writing_it_twice_gives_the_same_answers(

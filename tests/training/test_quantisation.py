@@ -8,6 +8,7 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
+from app.inference.openvino_engine import has_vnni
 from app.inference.openvino_graph import CORRECTION
 from training import quantisation
 
@@ -15,6 +16,8 @@ SIDE = 224
 SMALL = 8
 CHANNELS = 16
 LOGIT = "logit"
+
+rounding = pytest.mark.skipif(not has_vnni(), reason="this CPU has no instructions for 8 bits")
 
 
 def images(seed: int = 0, count: int = 6) -> npt.NDArray[np.uint8]:
@@ -84,6 +87,7 @@ def test_every_map_and_kernel_after_the_first_convolution_is_rounded() -> None:
     assert rounded == 2 * (3 + 3)
 
 
+@rounding
 def test_the_answers_stay_close() -> None:
     shown = images(2, 16)
     expected = logits(network(), shown)
@@ -99,6 +103,7 @@ def test_without_rounding_the_answers_are_the_same() -> None:
     np.testing.assert_allclose(logits(unrounded(model), shown), logits(network(), shown), rtol=1e-4)
 
 
+@rounding
 def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
     """With one scale for all, the small ones would have two or three levels."""
     shown = images(2, 16)

@@ -82,6 +82,9 @@ def test_it_computes_in_bfloat16_where_the_cpu_has_it_and_a_graph_was_made_for_i
     assert unprepared._compiled.get_property(precision) == ov.Type.f32
 
 
+@pytest.mark.skipif(
+    not openvino_engine.has_vnni(), reason="this CPU has no instructions for 8 bits"
+)
 @pytest.mark.parametrize(
     ("cpu", "expected"),
     [("flags: sse avx512_vnni", True), ("flags: sse avx_vnni", True), ("flags: sse avx2", False)],
