@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from app.imaging.decode import to_model_input
+from app.inference.openvino_engine import has_vnni
 from model_store.store import ModelVersion, resolve
 from tests import synthetic
 from training import data, export, model, negatives
@@ -19,6 +20,8 @@ ORIGIN = export.Origin(backbone="Tiny", command="pytest", seed=0)
 FEW = 2
 # In 8 bits and bfloat16 a network of two convolutions is off by more than a deep one.
 LOOSE = 0.1
+
+needs_vnni = pytest.mark.skipif(not has_vnni(), reason="this CPU has no instructions for 8 bits")
 
 
 def drawn(count: int, first_seed: int) -> data.Images:

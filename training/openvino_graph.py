@@ -14,7 +14,14 @@ import openvino as ov
 from openvino import opset13 as ops
 
 from app.inference.openvino_engine import has_vnni
-from app.inference.openvino_graph import CHANNELS_LAST, GRAPH, SHARED, VARIABLES, WEIGHTS
+from app.inference.openvino_graph import (
+    CHANNELS_LAST,
+    GRAPH,
+    SHARED,
+    VARIABLES,
+    WEIGHTS,
+    replace,
+)
 from training import stem
 from training.quantisation import quantise
 
@@ -55,6 +62,5 @@ def _share(model: ov.Model, variables: bytes) -> None:
         start = variables.find(kept.tobytes())
         if start >= 0:
             shared = ops.parameter(values.shape, values.dtype, name=f"{SHARED}{start}")
-            for target in constant.output(0).get_target_inputs():
-                target.replace_source_output(shared.output(0))
+            replace(constant.output(0), shared.output(0))
             model.add_parameters([shared])

@@ -5,27 +5,21 @@ rounding loses grows all the way through: there it moved the shipped model's log
 far, and saved a thirtieth of the time.
 """
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
 from openvino import opset13 as ops
-from openvino import properties
 
 from app.imaging.decode import MODEL_SIDE
 from app.inference.engine import Floats
 from app.inference.openvino_graph import CORRECTION, KERNEL_LEVELS
-from training.nodes import constant, is_a
+from training.nodes import FLOAT32, compute, constant, is_a
 
 _LARGEST_MAP = MODEL_SIDE // 8
-_BATCH = 8
 # How much of the differences between channels the kernels take over from the maps.
 _ALPHA = 0.85
 # What a channel that is hardly ever on counts for, of the one that is most.
 _LEAST = 1e-3
-
-_FLOAT32 = {properties.hint.inference_precision(): ov.Type.f32}
 
 Group = list[ov.Node]
 
@@ -46,13 +40,13 @@ def quantise(model: ov.Model, images: npt.NDArray[np.uint8]) -> None:
         model: with the input `image`, uint8 `[N, 224, 224, 1]`; changed in place.
         images: like those that the network was trained on, uint8 `[N, 224, 224, 1]`.
     """
-    (expected,) = _compute(model, [_logit(model)], images, _FLOAT32)
+    (expected,) = compute(model, [_logit(model)], images, FLOAT32)
     groups = _groups(model)
     for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
         _quantise(group, ranges)
     model.validate_nodes_and_infer_types()
     # In bfloat16 where the CPU has it, as in the engine.
-    (found,) = _compute(model, [_logit(model)], images, {})
+    (found,) = compute(model, [_logit(model)], images, {})
     _shift(_logit(model), float(np.median(expected - found)))
     model.validate_nodes_and_infer_types()
 
@@ -76,20 +70,17 @@ def _ranges(
 ) -> list[list[Floats]]:
     """The most that any image has in each ReLU's channels, `[channels]`, by group."""
     most = [ops.reduce_max(relu, np.array([2, 3])).output(0) for g in groups for relu in g]
-    by_image = iter(_compute(model, most, images, _FLOAT32))
+    by_image = iter(compute(model, most, images, FLOAT32))
     return [[next(by_image).max(axis=0) for _ in group] for group in groups]
 
 
 def _quantise(group: Group, ranges: list[Floats]) -> None:
     names = {relu.get_name() for relu in group}
     entries = [entry for relu in group for entry in _entries(relu)]
-    sums = {entry.get_node().get_name() for entry in entries}
-    # Each with whether what it belongs to is done in 8 bits.
-    exits = [
-        [(t, _is_convolved(t) or t.get_node().get_name() in sums) for t in _targets(relu)]
-        for relu in group
-    ]
+    exits = [relu.output(0).get_target_inputs() for relu in group]
     kernels = _kernels(group)
+    # What is done in 8 bits: sums and convolutions.
+    inside = {i.get_node().get_name() for i in (*entries, *(kernel for kernel, _ in kernels))}
     scale = _scale(np.max(ranges, axis=0), [values for _, values in kernels])[:, None, None]
     by_channel = ops.constant(scale[None])
 
@@ -110,8 +101,9 @@ def _quantise(group: Group, ranges: list[Floats]) -> None:
         )
         rounded = ops.fake_quantize(relu, *bounds, *bounds, 256)
         restored = ops.multiply(relu, by_channel)
-        for target, inside in targets:
-            target.replace_source_output((rounded if inside else restored).output(0))
+        for target in targets:
+            source = rounded if target.get_node().get_name() in inside else restored
+            target.replace_source_output(source.output(0))
 
 
 def _scale(reach: Floats, kernels: list[Floats]) -> Floats:
@@ -120,16 +112,6 @@ def _scale(reach: Floats, kernels: list[Floats]) -> Floats:
     reach, widest = (np.maximum(values, _LEAST * (values.max() or 1)) for values in (reach, widest))
     scale: Floats = reach**_ALPHA / widest ** (1 - _ALPHA)
     return scale
-
-
-def _compute(
-    model: ov.Model, outputs: list[ov.Output], images: npt.NDArray[np.uint8], config: dict[str, Any]
-) -> list[Floats]:
-    """What some nodes of a model have for images."""
-    compiled = ov.compile_model(ov.Model(outputs, model.get_parameters()), "CPU", config)
-    starts = range(0, len(images), _BATCH)
-    found = [[np.array(v) for v in compiled(images[i : i + _BATCH]).values()] for i in starts]
-    return [np.concatenate(values) for values in zip(*found, strict=True)]
 
 
 def _logit(model: ov.Model) -> ov.Output:
@@ -156,18 +138,10 @@ def _entries(relu: ov.Node) -> list[ov.Input]:
 
 def _kernels(group: Group) -> list[tuple[ov.Input, Floats]]:
     """The kernels of the convolutions that a group goes into, as inputs and in numbers."""
-    kernels = [t.get_node().input(1) for r in group for t in _targets(r) if _is_convolved(t)]
+    nodes = [t.get_node() for relu in group for t in relu.output(0).get_target_inputs()]
+    kernels = [node.input(1) for node in nodes if is_a(node, "Convolution")]
     values = [constant(kernel.get_source_output()) for kernel in kernels]
     return [(kernel, v) for kernel, v in zip(kernels, values, strict=True) if v is not None]
-
-
-def _targets(relu: ov.Node) -> list[ov.Input]:
-    return list(relu.output(0).get_target_inputs())
-
-
-def _is_convolved(target: ov.Input) -> bool:
-    node = target.get_node()
-    return is_a(node, "Convolution") and constant(node.input_value(1)) is not None
 
 
 def _is_small(relu: ov.Node) -> bool:

@@ -3,10 +3,10 @@
 import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
-from openvino import properties
 
 from app.inference.engine import Floats
-from training.nodes import constant, is_a
+from app.inference.openvino_graph import replace
+from training.nodes import FLOAT32, compute, constant, is_a
 
 _LEVELS = 256
 
@@ -55,8 +55,7 @@ def make_exact(model: ov.Model) -> bool:
         attributes["auto_pad"],
     )
     exact = ops.add(seen, ops.constant(shift[None, :, None, None]))
-    for target in output.get_target_inputs():
-        target.replace_source_output(exact.output(0))
+    replace(output, exact.output(0))
     model.validate_nodes_and_infer_types()
     return True
 
@@ -71,8 +70,7 @@ def _lines(model: ov.Model, output: ov.Output) -> Floats | None:
     _, height, width, _ = image.get_output_partial_shape(0)
     levels = np.arange(height.get_length() * width.get_length()) % _LEVELS
     shown = levels.reshape(1, height.get_length(), width.get_length(), 1).astype(np.uint8)
-    float32 = {properties.hint.inference_precision(): ov.Type.f32}
-    found = ov.compile_model(ov.Model([output], [image]), "CPU", float32)(shown)[0]
+    (found,) = compute(model, [output], shown, FLOAT32)
     if found.ndim != 4 or found.shape[2:] != shown.shape[1:3]:
         return None
     seen = found[0].reshape(found.shape[1], -1)

@@ -44,18 +44,28 @@ def read(core: ov.Core, folder: Path, *, exact: bool = False) -> ov.Model:
     variables = np.memmap(folder / VARIABLES, np.uint8, "r")
     for parameter in model.get_parameters():
         if parameter.get_friendly_name().startswith(SHARED):
-            _replace(parameter.output(0), ops.constant(_shared(parameter, variables)).output(0))
+            replace(parameter.output(0), ops.constant(_shared(parameter, variables)).output(0))
             model.remove_parameter(parameter)
-    for node in model.get_ops():
-        if node.get_friendly_name() == CORRECTION and exact:
-            _replace(node.output(0), node.input_value(0))
-        elif node.get_type_name() == "FakeQuantize":
-            if exact:
-                _replace(node.output(0), node.input_value(0))
-            elif node.get_attributes()["levels"] == KERNEL_LEVELS:
-                _replace(node.output(0), _rounded(node).output(0))
+    if exact:
+        unround(model)
+    else:
+        _round_kernels(model)
     model.validate_nodes_and_infer_types()
     return model
+
+
+def unround(model: ov.Model) -> None:
+    """Leave out of a graph what makes it compute in 8 bits."""
+    for node in model.get_ops():
+        if _rounds(node) or node.get_friendly_name() == CORRECTION:
+            replace(node.output(0), node.input_value(0))
+
+
+def replace(output: ov.Output, by: ov.Output) -> None:
+    """Let all that took an output take another one, which gets its names too."""
+    for target in output.get_target_inputs():
+        target.replace_source_output(by)
+    by.add_names(output.get_names())
 
 
 def _shared(parameter: ov.Node, variables: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
@@ -69,12 +79,19 @@ def _shared(parameter: ov.Node, variables: npt.NDArray[np.uint8]) -> npt.NDArray
     return np.ascontiguousarray(kept.transpose(CHANNELS_FIRST))
 
 
-def _rounded(quantiser: ov.Node) -> ov.Node:
-    """A kernel in 8 bits, as OpenVINO would round it; but it would take a second for all."""
-    kernel, most = _values(quantiser.input_value(0)), _values(quantiser.input_value(2))
-    step = most / (KERNEL_LEVELS // 2)
-    rounded = np.rint(kernel / step).astype(np.int8)
-    return ops.multiply(ops.convert(ops.constant(rounded), ov.Type.f32), ops.constant(step))
+def _round_kernels(model: ov.Model) -> None:
+    """Round kernels to 8 bits as OpenVINO would; but it would take a second for all."""
+    for node in model.get_ops():
+        if _rounds(node) and node.get_attributes()["levels"] == KERNEL_LEVELS:
+            kernel, most = _values(node.input_value(0)), _values(node.input_value(2))
+            step = most / (KERNEL_LEVELS // 2)
+            rounded = ops.constant(np.rint(kernel / step).astype(np.int8))
+            restored = ops.multiply(ops.convert(rounded, ov.Type.f32), ops.constant(step))
+            replace(node.output(0), restored.output(0))
+
+
+def _rounds(node: ov.Node) -> bool:
+    return bool(node.get_type_name() == "FakeQuantize")
 
 
 def _values(output: ov.Output) -> npt.NDArray[np.float32]:
@@ -85,9 +102,3 @@ def _values(output: ov.Output) -> npt.NDArray[np.float32]:
         return values
     first, *others = [_values(value) for value in node.input_values()]
     return first * others[0] if others else first
-
-
-def _replace(output: ov.Output, by: ov.Output) -> None:
-    for target in output.get_target_inputs():
-        target.replace_source_output(by)
-    by.add_names(output.get_names())

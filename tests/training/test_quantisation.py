@@ -8,16 +8,14 @@ import openvino as ov
 import pytest
 from openvino import opset13 as ops
 
-from app.inference.openvino_engine import has_vnni
-from app.inference.openvino_graph import CORRECTION
+from app.inference.openvino_graph import CORRECTION, unround
+from tests.conftest import needs_vnni
 from training import quantisation
 
 SIDE = 224
 SMALL = 8
 CHANNELS = 16
 LOGIT = "logit"
-
-rounding = pytest.mark.skipif(not has_vnni(), reason="this CPU has no instructions for 8 bits")
 
 
 def images(seed: int = 0, count: int = 6) -> npt.NDArray[np.uint8]:
@@ -70,15 +68,6 @@ def kinds(model: ov.Model) -> Counter[str]:
     return Counter(node.get_type_name() for node in model.get_ordered_ops())
 
 
-def unrounded(model: ov.Model) -> ov.Model:
-    for node in model.get_ordered_ops():
-        if node.get_type_name() == "FakeQuantize" or node.get_friendly_name() == CORRECTION:
-            for target in node.output(0).get_target_inputs():
-                target.replace_source_output(node.input_value(0))
-            node.input_value(0).add_names(node.output(0).get_names())
-    return model
-
-
 def test_every_map_and_kernel_after_the_first_convolution_is_rounded() -> None:
     model = network()
     quantisation.quantise(model, images())
@@ -87,7 +76,7 @@ def test_every_map_and_kernel_after_the_first_convolution_is_rounded() -> None:
     assert rounded == 2 * (3 + 3)
 
 
-@rounding
+@needs_vnni
 def test_the_answers_stay_close() -> None:
     shown = images(2, 16)
     expected = logits(network(), shown)
@@ -100,10 +89,11 @@ def test_without_rounding_the_answers_are_the_same() -> None:
     shown = images(2)
     model = network()
     quantisation.quantise(model, images())
-    np.testing.assert_allclose(logits(unrounded(model), shown), logits(network(), shown), rtol=1e-4)
+    unround(model)
+    np.testing.assert_allclose(logits(model, shown), logits(network(), shown), rtol=1e-4)
 
 
-@rounding
+@needs_vnni
 def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
     """With one scale for all, the small ones would have two or three levels."""
     shown = images(2, 16)

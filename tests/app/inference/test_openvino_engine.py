@@ -12,7 +12,7 @@ from app.inference.openvino_engine import OpenVINOEngine
 from model_store.store import ModelError, ModelVersion
 from tests.app.inference.models import copied
 from tests.app.inference.subprocesses import python
-from tests.conftest import LOOSE
+from tests.conftest import LOOSE, needs_vnni
 from training import data
 from training.answers import infer
 
@@ -82,9 +82,7 @@ def test_it_computes_in_bfloat16_where_the_cpu_has_it_and_a_graph_was_made_for_i
     assert unprepared._compiled.get_property(precision) == ov.Type.f32
 
 
-@pytest.mark.skipif(
-    not openvino_engine.has_vnni(), reason="this CPU has no instructions for 8 bits"
-)
+@needs_vnni
 @pytest.mark.parametrize(
     ("cpu", "expected"),
     [("flags: sse avx512_vnni", True), ("flags: sse avx_vnni", True), ("flags: sse avx2", False)],
