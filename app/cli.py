@@ -11,6 +11,8 @@ import typer
 import uvicorn
 
 from app.main import app_or_exit, load_reader, settings_or_exit
+from app.protocol import refusing
+from app.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
 
@@ -27,8 +29,14 @@ def serve() -> None:
     """Serve over HTTP. Environment variables that start with PNEUMOSCOPE_ configure it."""
     _log_to_standard_error()
     app = app_or_exit()
-    settings: Settings = app.state.reader.settings
-    uvicorn.run(app, host=settings.host, port=settings.port, access_log=False)
+    reader: Reader = app.state.reader
+    uvicorn.run(
+        app,
+        host=reader.settings.host,
+        port=reader.settings.port,
+        http=refusing(reader),
+        access_log=False,
+    )
 
 
 @cli.command()

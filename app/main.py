@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 from app import problems, schemas
 from app.inference import engine
 from app.metrics import Metrics
-from app.middleware import Observe, Refuse
+from app.middleware import Observe
 from app.reader import Reader
 from app.routes import explain, predict, service
 from app.settings import Settings
@@ -68,8 +68,6 @@ def create_app(settings: Settings) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
     )
     app.state.reader = reader
-    readings = [*predict.router.routes, *explain.router.routes]
-    app.add_middleware(Refuse, reader=reader, routes=readings)
     app.add_middleware(Observe, metrics=reader.metrics)
     problems.install(app)
     for module in (predict, explain, service):

@@ -1,7 +1,5 @@
 """Around every request: an id, a metric, a line in the log, and a problem where the service fails.
 
-Before a reading: a refusal where there is no room for it, which costs next to nothing.
-
 Neither the log nor the metrics repeat what the client sent: no path, query, header or file name,
 only the route that matched. The id is made here and sent as X-Request-ID.
 """
@@ -9,51 +7,17 @@ only the route that matched. The id is made here and sent as X-Request-ID.
 import logging
 import time
 import traceback
-from collections.abc import Sequence
 from uuid import uuid4
 
 from starlette.datastructures import MutableHeaders
-from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import problems
 from app.metrics import Metrics
-from app.reader import Reader
 
 log = logging.getLogger("pneumoscope")
 
 _NO_ROUTE = "none"
-
-
-class Refuse:
-    """ASGI middleware that refuses what the reader has no room for, before anything is spent on it.
-
-    A full service is asked most of all, and what it spends on refusals it takes from its answers.
-    """
-
-    def __init__(self, app: ASGIApp, reader: Reader, routes: Sequence[BaseRoute]) -> None:
-        """Wrap an app.
-
-        Args:
-            app: the app.
-            reader: whose places are counted.
-            routes: those that need one, each called by POST.
-        """
-        self._app = app
-        self._reader = reader
-        self._routes = {route.path: route for route in routes if isinstance(route, Route)}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get(scope.get("path", ""))
-        if route and scope["method"] == "POST":
-            try:
-                self._reader.check_room()
-            except problems.Problem as problem:
-                # For the metrics and the log.
-                scope["route"] = route
-                await problems.response(problem)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
 
 
 class Observe:

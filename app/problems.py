@@ -61,6 +61,10 @@ def unavailable(code: str, detail: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers)
 
 
+def busy() -> Problem:
+    return unavailable("busy", "The service has as many requests as it can hold.")
+
+
 def of_image(error: ImageError) -> Problem:
     if isinstance(error, UnsupportedFormatError):
         return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_format", str(error))

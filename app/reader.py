@@ -101,24 +101,21 @@ class Reader:
         if not self._ready:
             raise problems.unavailable("not_ready", "The model has not passed its warm-up.")
 
-    def check_room(self) -> None:
-        """Pass where there is a place for one more request.
-
-        Raises:
-            Problem: 503 while not ready, or where every place is taken.
-        """
-        self.check_ready()
-        if self._in_flight >= self.settings.max_in_flight:
-            raise problems.unavailable("busy", "The service has as many requests as it can hold.")
+    @property
+    def is_full(self) -> bool:
+        """Whether every place for a request in flight is taken."""
+        return self._in_flight >= self.settings.max_in_flight
 
     @asynccontextmanager
     async def admitted(self) -> AsyncIterator[None]:
         """Hold one of the places for requests in flight.
 
         Raises:
-            Problem: as `check_room` does.
+            Problem: 503 while not ready, or where every place is taken.
         """
-        self.check_room()
+        self.check_ready()
+        if self.is_full:
+            raise problems.busy()
         self._in_flight += 1
         try:
             yield

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from app.inference import engine
 from app.inference.engine import Answers
 from app.main import create_app
+from app.protocol import refusing
 from app.settings import Settings
 from tests import synthetic
 
@@ -23,7 +24,9 @@ from tests import synthetic
 @contextmanager
 def serving(app: FastAPI) -> Iterator[httpx.Client]:
     """Serve an app on a free port, and give a client of it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    http = refusing(app.state.reader)
+    config = uvicorn.Config(app, port=0, http=http, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

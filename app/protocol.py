@@ -1,0 +1,76 @@
+"""HTTP as uvicorn speaks it, save that a full service refuses before there is a task for a request.
+
+A full service is asked most of all, and what it spends on refusals it takes from its answers. So
+these are counted, but have neither an id nor a line in the log of their own.
+"""
+
+import asyncio
+import logging
+import time
+
+from fastapi.routing import APIRoute
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app import problems
+from app.reader import Reader
+from app.routes import explain, predict
+
+log = logging.getLogger("pneumoscope")
+
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+class _Over(RequestResponseCycle):
+    """A request that has its answer: uvicorn reads past what is left of its body."""
+
+    def __init__(self) -> None:
+        self.response_complete = True
+        self.message_event = asyncio.Event()
+
+
+def refusing(reader: Reader) -> type[HttpToolsProtocol]:
+    """The protocol for uvicorn's `http`, which refuses readings while the reader is full.
+
+    What is asked in another way than clients do (with a query, to be upgraded, or to close the
+    connection) goes through the app, which refuses it just so.
+    """
+    response = problems.response(problems.busy())
+    lines = [b"HTTP/1.1 %d Service Unavailable" % response.status_code]
+    lines += [b"%b: %b" % header for header in response.raw_headers]
+    refusal = b"\r\n".join([*lines, b"", bytes(response.body)])
+    refused = {
+        route.path.encode(): reader.metrics.requests.labels(route.path, str(response.status_code))
+        for route in (*predict.router.routes, *explain.router.routes)
+        if isinstance(route, APIRoute)
+    }
+    over = _Over()
+    logged = -_SECONDS_BETWEEN_LINES
+
+    class Refusing(HttpToolsProtocol):
+        def on_headers_complete(self) -> None:
+            if not (reader.is_full and self.url in refused and self._is_plain_post()):
+                super().on_headers_complete()
+                return
+            refused[self.url].inc()
+            self.transport.write(refusal)
+            self.cycle = over
+            self.on_response_complete()
+            say()
+
+        def _is_plain_post(self) -> bool:
+            """Whether it is a POST, not behind another one in a pipeline, and one that keeps on."""
+            return (
+                self.parser.get_method() == b"POST"
+                and (self.cycle is None or self.cycle.response_complete)
+                and self.parser.should_keep_alive()
+                and not self.parser.should_upgrade()
+            )
+
+    def say() -> None:
+        nonlocal logged
+        now = time.monotonic()
+        if now - logged >= _SECONDS_BETWEEN_LINES:
+            logged = now
+            log.warning("Refusing requests: as many are at work as the service can hold.")
+
+    return Refusing
