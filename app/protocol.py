@@ -31,8 +31,8 @@ class _Over(RequestResponseCycle):
 def refusing(reader: Reader) -> type[HttpToolsProtocol]:
     """The protocol for uvicorn's `http`, which refuses readings while the reader is full.
 
-    What is asked in another way than clients do (with a query, to be upgraded, or to close the
-    connection) goes through the app, which refuses it just so.
+    What is asked in another way than clients do (with a query, to be upgraded, to close the
+    connection, or without reading the answers) goes through the app, which refuses it just so.
     """
     response = problems.response(problems.busy())
     lines = [b"HTTP/1.1 %d Service Unavailable" % response.status_code]
@@ -58,12 +58,12 @@ def refusing(reader: Reader) -> type[HttpToolsProtocol]:
             say()
 
         def _is_plain_post(self) -> bool:
-            """Whether it is a POST, not behind another one in a pipeline, and one that keeps on."""
             return (
                 self.parser.get_method() == b"POST"
                 and (self.cycle is None or self.cycle.response_complete)
                 and self.parser.should_keep_alive()
                 and not self.parser.should_upgrade()
+                and not self.flow.write_paused
             )
 
     def say() -> None:

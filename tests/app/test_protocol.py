@@ -100,6 +100,22 @@ def test_a_refused_client_that_hangs_up_leaves_nothing_behind(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+def test_answers_that_nobody_reads_do_not_pile_up(
+    scripted: Scripted, app: FastAPI, xray: bytes
+) -> None:
+    requests = 1000 * b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+    def flood(connection: HTTPConnection) -> None:
+        connection.sock.settimeout(1)
+        for _ in range(1000):
+            connection.sock.sendall(requests)
+
+    with full(scripted, app, xray) as client, connected(client) as connection:
+        with pytest.raises(TimeoutError):
+            flood(connection)
+        assert client.get("/live").status_code == httpx.codes.OK
+
+
 def test_a_request_behind_another_one_waits_for_its_turn(
     scripted: Scripted, app: FastAPI, xray: bytes
 ) -> None:
