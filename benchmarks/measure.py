@@ -3,7 +3,6 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks import bare, load
@@ -56,18 +55,17 @@ class Runner:
 
     def ours(self) -> Outcome:
         """Our service; what it answers is what the others have to answer."""
-        with self._started(OURS) as server:
-            self.expected = {u.name: ask(server.port, OURS.path, u) for u in self.uploads}
-            return self._loaded(OURS, server)
+        return self._measured(OURS)
 
     def bare(self) -> Outcome:
         """Our engine and decoder without a service around them."""
         self.tell(BARE)
         cells = []
-        for upload, concurrency in self._loads():
+        for upload in self.uploads:
             jpeg = self.folder / f"{upload.name}.jpeg"
-            measured, memory = bare.measure_apart(jpeg, concurrency, self.seconds)
-            cells.append(Cell(upload.name, concurrency, measured, memory))
+            for concurrency in self._concurrencies(upload):
+                measured, memory = bare.measure_apart(jpeg, concurrency, self.seconds)
+                cells.append(Cell(upload.name, concurrency, measured, memory))
         return Outcome(BARE, cells=cells)
 
     def other(self, contestant: Contestant) -> Outcome:
@@ -77,33 +75,34 @@ class Runner:
             self.tell(f"{contestant.name}: skipped, {names} not installed")
             return Outcome(contestant.name, problem=f"skipped: {names} not installed")
         try:
-            with self._started(contestant) as server:
-                for upload in self.uploads:
-                    probability = ask(server.port, contestant.path, upload)
-                    check(probability, self.expected[upload.name], upload)
-                return self._loaded(contestant, server)
+            return self._measured(contestant)
         except BenchmarkError as error:
             self.tell(f"{contestant.name}: failed: {error}")
             return Outcome(contestant.name, problem=f"failed: {error}", failed=True)
 
-    @contextmanager
-    def _started(self, contestant: Contestant) -> Iterator[Server]:
+    def _measured(self, contestant: Contestant) -> Outcome:
+        """Measure it with each image, started anew, as batching may adapt to the loads before."""
         self.tell(contestant.name)
-        with serving(contestant, self.uploads[0]) as server:
-            self.tell(f"  first answer after {server.start:.1f} s")
-            yield server
+        starts: list[float] = []
+        cells: list[Cell] = []
+        for upload in self.uploads:
+            with serving(contestant, upload) as server:
+                self.tell(f"  first answer after {server.start:.1f} s")
+                starts.append(server.start)
+                probability = ask(server.port, contestant.path, upload)
+                check(probability, self.expected.setdefault(upload.name, probability), upload)
+                cells += self._loaded(contestant, server, upload)
+        return Outcome(contestant.name, max(starts), cells)
 
-    def _loaded(self, contestant: Contestant, server: Server) -> Outcome:
-        cells = []
-        for upload, concurrency in self._loads():
-            form = self.folder / f"{upload.name}.form"
+    def _loaded(self, contestant: Contestant, server: Server, upload: Upload) -> Iterator[Cell]:
+        form = self.folder / f"{upload.name}.form"
+        for concurrency in self._concurrencies(upload):
             target = server.port, contestant.path, form, concurrency
             load.run(*target, _WARM_UP)
             self._settle(contestant, server, upload)
             measured = load.run(*target, self.seconds)
-            cells.append(Cell(upload.name, concurrency, measured, server.memory))
+            yield Cell(upload.name, concurrency, measured, server.memory)
             self._settle(contestant, server, upload)
-        return Outcome(contestant.name, server.start, cells)
 
     def _settle(self, contestant: Contestant, server: Server, upload: Upload) -> None:
         """Wait for what the end of a load left unanswered, which would burden the next one.
@@ -115,11 +114,10 @@ class Runner:
         for _ in range(_SETTLED):
             ask_until(deadline, server.port, contestant.path, upload)
 
-    def _loads(self) -> Iterator[tuple[Upload, int]]:
-        for upload in self.uploads:
-            for concurrency in CONCURRENCIES:
-                self.tell(f"  {upload.name} image, concurrency {concurrency}")
-                yield upload, concurrency
+    def _concurrencies(self, upload: Upload) -> Iterator[int]:
+        for concurrency in CONCURRENCIES:
+            self.tell(f"  {upload.name} image, concurrency {concurrency}")
+            yield concurrency
 
 
 def check(probability: float, expected: float, upload: Upload) -> None:

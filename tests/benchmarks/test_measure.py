@@ -25,10 +25,11 @@ def contestant(name: str, *requires: str) -> Contestant:
 
 
 class Loads:
-    """Stands for wrk: what it was asked to do."""
+    """Stands for wrk: what it was asked to do, and which servers were started for it."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, str, str, int, int]] = []
+        self.started: list[tuple[str, str]] = []
 
     def run(self, port: int, path: str, body: Path, concurrency: int, seconds: int) -> Load:
         assert body.read_bytes() == UPLOADS[0].body
@@ -51,7 +52,8 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
     def serving(contestant: Contestant, upload: Upload) -> Iterator[Server]:
         if contestant.name not in PORTS:
             raise BenchmarkError("It ended with 1.")
-        yield Server(PORTS[contestant.name], -1, 0.5)
+        loads.started.append((contestant.name, upload.name))
+        yield Server(PORTS[contestant.name], -1, 0.5 if upload is UPLOADS[0] else 0.75)
 
     monkeypatch.setattr(measure, "serving", serving)
     monkeypatch.setattr(load, "run", loads.run)
@@ -69,11 +71,17 @@ def outcomes(*contestants: Contestant) -> list[Outcome]:
 def test_ours_comes_first_then_the_bare_loop_then_the_others(loads: Loads) -> None:
     found = outcomes(contestant("near"))
     assert [outcome.contestant for outcome in found] == [OURS.name, BARE, "near"]
-    assert [outcome.start for outcome in found] == [0.5, None, 0.5]
+    assert [outcome.start for outcome in found] == [0.75, None, 0.75]
     for outcome in found:
         cells = [(cell.upload, cell.concurrency) for cell in outcome.cells]
         assert cells == [(name, c) for name in ("small", "original") for c in (1, 4, 16, 64)]
     assert found[1].cells[0].memory == 7
+
+
+def test_a_server_is_started_anew_for_each_image(loads: Loads) -> None:
+    outcomes(contestant("near"))
+    names = [name for name in (OURS.name, "near") for _ in UPLOADS]
+    assert loads.started == list(zip(names, ["small", "original"] * 2, strict=True))
 
 
 def test_every_load_is_warmed_up_for(loads: Loads) -> None:
