@@ -1,10 +1,12 @@
 """The service on a real socket, with the tiny model."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import numpy as np
@@ -22,9 +24,10 @@ from tests import synthetic
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[httpx.Client]:
-    """Serve an app on a free port, and give a client of it."""
-    http = refusing(app.state.reader)
+def serving(
+    app: FastAPI, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+) -> Iterator[httpx.Client]:
+    """Serve an app on a free port, by uvicorn's protocol or this one, and give a client of it."""
     config = uvicorn.Config(app, port=0, http=http, log_config=None, access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -59,7 +62,7 @@ def settings(model_root: Path) -> Settings:
 def client(request: pytest.FixtureRequest, settings: Settings) -> Iterator[httpx.Client]:
     """A client of a ready service, once on each engine."""
     app = create_app(settings.model_copy(update={"engine": request.param}))
-    with serving(app) as client:
+    with serving(app, refusing(app.state.reader)) as client:
         wait_until_ready(client)
         yield client
 
