@@ -153,10 +153,11 @@ def evaluate(
         Path, typer.Option(file_okay=False, help="where metrics.json and figures/ are written")
     ],
     dataset: Annotated[
-        Literal["kermany", "nih", "rsna"],
+        Literal["kermany", "nih", "rsna", "table"],
         typer.Option(
             help="kermany: DIR/{NORMAL,PNEUMONIA}/*, your own images too; nih: ChestX-ray14;"
-            " rsna: the Pneumonia Detection Challenge of 2018"
+            " rsna: the Pneumonia Detection Challenge of 2018; table: DIR/manifest.csv beside"
+            " images, see docs/data.md"
         ),
     ] = "kermany",
     explanations: Annotated[

@@ -8,11 +8,11 @@ from training.datasets import nih
 
 NORMAL, PNEUMONIA = 0, 1
 EVERYTHING = [
-    ("00000001_000.png", NORMAL, "1"),
-    ("00000002_000.png", NORMAL, "2"),
-    ("00000006_000.png", NORMAL, "6"),
-    ("00000001_001.png", PNEUMONIA, "1"),
-    ("00000004_000.png", PNEUMONIA, "4"),
+    ("00000001_000.png", NORMAL, "NIH-00000001"),
+    ("00000002_000.png", NORMAL, "NIH-00000002"),
+    ("00000006_000.png", NORMAL, "NIH-00000006"),
+    ("00000001_001.png", PNEUMONIA, "NIH-00000001"),
+    ("00000004_000.png", PNEUMONIA, "NIH-00000004"),
 ]
 
 
@@ -87,7 +87,7 @@ def test_the_corrected_table_is_preferred(tmp_path: Path) -> None:
     table = (tmp_path / "Data_Entry_2017.csv").read_text()
     corrected = table.replace("Cardiomegaly|Effusion", "No Finding")
     (tmp_path / "Data_Entry_2017_v2020.csv").write_text(corrected)
-    assert ("00000003_000.png", NORMAL, "3") in found(tmp_path)
+    assert ("00000003_000.png", NORMAL, "NIH-00000003") in found(tmp_path)
     (tmp_path / "Data_Entry_2017.csv").unlink()
     assert len(found(tmp_path)) == 6
 
