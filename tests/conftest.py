@@ -100,6 +100,12 @@ def chest_xray_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def adult_xray_dir() -> Path:
+    """DIR of DIR/manifest.csv and the images it names, or the test is skipped."""
+    return _directory("ADULT_XRAY_DIR")
+
+
+@pytest.fixture(scope="session")
 def originals() -> Path:
     """DIR of DIR/{NORMAL,PNEUMONIA}/* at their original size, or the test is skipped."""
     return _directory("CHEST_XRAY_ORIGINALS")

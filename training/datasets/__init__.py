@@ -1,13 +1,12 @@
 """Sets of labelled chest X-rays behind one interface; each one's quirks are told in its module."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from training.data import DataError, Sample
 from training.datasets import kermany, nih, rsna, table
-from training.datasets.tables import NIH_PATIENT
+from training.datasets.tables import among_sets
 
 Name = Literal["kermany", "nih", "rsna", "table"]
 
@@ -43,9 +42,7 @@ def find(name: Name, folder: Path, *, training: bool = False) -> list[Sample]:
 def find_all(specs: Iterable[str]) -> list[Sample]:
     """The images to train on of several sets, set by set.
 
-    Patients are named `SOURCE/PATIENT`, so that those of different sets never collide; but the
-    patients of *ChestX-ray14* keep their names, since several sets were made from it, and
-    whoever is in two of them must not be in two parts of a split.
+    Patients are named as `tables.among_sets` says, so that those of different sets never collide.
 
     Args:
         specs: `NAME=FOLDER` for each set, such as `kermany=chest_xray` and `table=adult`.
@@ -54,7 +51,7 @@ def find_all(specs: Iterable[str]) -> list[Sample]:
         DataError: a spec is none, or a folder does not hold its set, or no image of a label.
     """
     found = [sample for spec in specs for sample in find(*parse(spec), training=True)]
-    return [replace(sample, patient=_among_sets(sample)) for sample in found]
+    return [among_sets(sample) for sample in found]
 
 
 def parse(spec: str) -> tuple[Name, Path]:
@@ -68,9 +65,3 @@ def parse(spec: str) -> tuple[Name, Path]:
         if name == given and folder:
             return name, Path(folder)
     raise DataError(f"{spec!r} is not NAME=FOLDER, NAME one of {', '.join(FINDERS)}.")
-
-
-def _among_sets(sample: Sample) -> str:
-    prefix, _, _ = NIH_PATIENT.partition("{")
-    known = sample.patient.startswith(prefix)
-    return sample.patient if known else f"{sample.source}/{sample.patient}"

@@ -39,7 +39,7 @@ import numpy.typing as npt
 
 from training.data import LABELS, DataError, Sample
 from training.datasets import kermany
-from training.datasets.tables import tell
+from training.datasets.tables import among_sets, tell
 
 Masked = tuple[Sample, Path]
 """An image, and the file that marks its lungs, which `read` reads."""
@@ -55,6 +55,9 @@ _SICK = {"covid-19", "mers", "sars"}
 def find(folder: Path, images: Path | None = None) -> list[Masked]:
     """The images whose lungs are marked, each with its mask, in the order of the masks' names.
 
+    Patients are named as `datasets.find_all` names them, so that whom it splits off to measure on
+    can be kept from a lung finder, too.
+
     Args:
         folder: what holds the masks, in either layout.
         images: with V7's layout, the folder of *Chest X-Ray Images (Pneumonia)* with its `train`.
@@ -66,7 +69,7 @@ def find(folder: Path, images: Path | None = None) -> list[Masked]:
     found = _drawn(folder) if drawn else _annotated(folder, images)
     if not found:
         raise DataError(f"{folder} holds no image with a mask of its lungs.")
-    return found
+    return [(among_sets(sample), mask) for sample, mask in found]
 
 
 def read(path: Path) -> npt.NDArray[np.bool_]:
@@ -159,7 +162,7 @@ def _find_image(
         image,
         label,
         kermany.patient(Path(named), label) if named else image.stem,
-        source=SOURCE,
+        source=kermany.SOURCE if named else SOURCE,
         population="child" if named else "unknown",
         label_origin="V7's tags",
     )

@@ -76,6 +76,17 @@ def check(samples: Sequence[Sample], missing: int, folder: Path) -> None:
         tell(folder, f"left out {missing:,} of {total:,} images, whose files are not there")
 
 
+def among_sets(sample: Sample) -> Sample:
+    """The sample with its patient's name among those of other sets, `SOURCE/PATIENT`.
+
+    But a patient of *ChestX-ray14* keeps theirs, since several sets were made from it, and whoever
+    is in two of them must not be in two parts of a split.
+    """
+    if sample.patient.startswith(NIH_PATIENT.partition("{")[0]):
+        return sample
+    return replace(sample, patient=f"{sample.source}/{sample.patient}")
+
+
 def tell(folder: Path, what: str) -> None:
     """Say on stderr what of a set is not read."""
     typer.echo(f"{folder}: {what}", err=True)
