@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from app.inference.engine import Answers
+from app.inference.engine import OUTPUTS, Answers
 
 
 class Answering(Protocol):
@@ -33,6 +33,6 @@ def infer(engine: Answering, pixels: npt.NDArray[np.uint8], title: str | None = 
     return Answers(
         *(
             np.concatenate([getattr(part, output) for part in parts])
-            for output in ("logit", "probability", "cam", "novelty")
+            for output in OUTPUTS
         )
     )
