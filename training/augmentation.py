@@ -16,7 +16,8 @@ import keras
 
 from training.view import GRAY
 
-FAMILIES = ("geometry", "exposure", "sharpness", "erasing")
+_JITTER = 0.03
+FAMILIES = ("geometry", "exposure", "sharpness", "looks", "erasing")
 
 
 @keras.saving.register_keras_serializable("pneumoscope")
@@ -125,14 +126,49 @@ class RandomDetail(keras.layers.Layer):
         return {**super().get_config(), "log_gain": self.log_gain, "seed": self.seed}
 
 
+@keras.saving.register_keras_serializable("pneumoscope")
+class RandomLook(keras.layers.Layer):
+    """Leave one of the two looks of fields 0..255 `[N, side, side, 2]` gray, with a `chance`.
+
+    So neither look is leant on alone. The identity outside training.
+    """
+
+    def __init__(self, chance: float, seed: int | None = None, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.chance = chance
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, fields: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        if not training:
+            return fields
+        drawn = keras.random.uniform(
+            (keras.ops.shape(fields)[0], 1, 1, 1), 0, 1, seed=self.generator
+        )
+        first, second = drawn < self.chance / 2, drawn > 1 - self.chance / 2
+        left_out = keras.ops.concatenate([first, second], axis=-1)
+        return keras.ops.where(left_out, GRAY, fields)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "chance": self.chance, "seed": self.seed}
+
+
 def _boxed(images: keras.KerasTensor, side: int) -> keras.KerasTensor:
     return keras.ops.average_pool(images, side, 1, "same")
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What varies the image with its lungs, and what varies the field."""
+    """What varies the image with its lungs, and what varies the field.
 
+    Attributes:
+        jitter: of the field's box, see `view.LungField`.
+        turning: layers on image and lungs together.
+        developing: layers on the image.
+        covering: layers on the field.
+    """
+
+    jitter: float
     turning: list[keras.layers.Layer]
     developing: list[keras.layers.Layer]
     covering: list[keras.layers.Layer]
@@ -169,11 +205,12 @@ def layers(seed: int, without: Collection[str] = ()) -> Augmentation:
                 0.03, fill_mode="constant", fill_value=0.0, seed=seed, **common
             )
         ],
-        "exposure": [RandomExposure(0.4, (-30, 60), (180, 280), seed=seed + 3, **common)],
+        "exposure": [RandomExposure(0.4, (-20, 40), (200, 275), seed=seed + 3, **common)],
         "sharpness": [
             RandomDetail(0.9, seed=seed + 4, **common),
-            RandomNoise(5.0, seed=seed + 5, **common),
+            RandomNoise(3.0, seed=seed + 5, **common),
         ],
+        "looks": [RandomLook(0.3, seed=seed + 7, **common)],
         "erasing": [
             keras.layers.RandomErasing(
                 0.4, scale=(0.02, 0.12), fill_value=GRAY, seed=seed + 6, **intensity
@@ -182,7 +219,10 @@ def layers(seed: int, without: Collection[str] = ()) -> Augmentation:
     }
     chosen = {name: [] if name in without else family for name, family in families.items()}
     return Augmentation(
-        chosen["geometry"], chosen["exposure"] + chosen["sharpness"], chosen["erasing"]
+        _JITTER if chosen["geometry"] else 0.0,
+        chosen["geometry"],
+        chosen["sharpness"] + chosen["exposure"],
+        chosen["erasing"],
     )
 
 

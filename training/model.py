@@ -5,7 +5,7 @@ ResNet-50, the stem to stage 4. The last stage would halve the maps once more, a
 sharpness of the explanation, for 15 million weights that a few thousand images do not need.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +16,10 @@ import numpy as np
 
 from app.imaging.decode import MODEL_SIDE
 from training import augmentation, lungs
-from training.view import LungField, LungPooling
+from training.view import LOOKS, LungField, LungPooling
 
 NO_WEIGHTS = "none"
 FIELD_SIDE = 224
-# Standard deviation of the box's place and size in training, as a share of its sides.
-JITTER = 0.03
 # Of a map's side, in a field's.
 _STRIDE = 16
 
@@ -42,7 +40,7 @@ class Network:
 
     Attributes:
         view: images 0..255 `[N, 224, 224, 1]` and P(lung) `[N, 112, 112, 1]` to the lung field.
-        backbone: a field 0..255 `[N, side, side, 1]` to features `[N, cells, cells, channels]`;
+        backbone: a field 0..255 `[N, side, side, 2]` to features `[N, cells, cells, channels]`;
             holds the backbone's own normalisation.
         pooling: the features, and what each cell counts for, to their mean `[N, channels]`.
         head: that mean to the logit of PNEUMONIA `[N]`.
@@ -92,7 +90,7 @@ def build(
     keras.config.set_dtype_policy(precision)
     try:
         parts = pretrained(backbone, weights, side)
-        return assemble(*parts, dropout, seed, augmentation.layers(seed), JITTER)
+        return assemble(*parts, dropout, seed, augmentation.layers(seed))
     finally:
         keras.config.set_dtype_policy(before)
 
@@ -131,7 +129,6 @@ def assemble(
     dropout: float,
     seed: int,
     augment: augmentation.Augmentation | None = None,
-    jitter: float = 0.0,
 ) -> Network:
     """Put the lung field, pooling over the lungs, dropout and dense around a backbone.
 
@@ -140,17 +137,17 @@ def assemble(
         preprocess_input: RGB 0..255 to what the trunk takes.
         pretrained: the trunk's layers that came with weights.
         dropout: the share of pooled features dropped in training.
-        seed: of the dropout and the jitter.
+        seed: of the dropout and the boxes' jitter.
         augment: what only the classifier does, and only in training.
-        jitter: of the field's box, in training.
     """
     side, cells, channels = trunk.input_shape[1], trunk.output_shape[1], trunk.output_shape[-1]
     for layer in trunk.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORMALISATION_MOMENTUM
-    gray = keras.Input((side, side, 1), name="gray")
-    rgb = keras.layers.Concatenate(name="gray_to_rgb", dtype="float32")([gray, gray, gray])
-    backbone = keras.Model(gray, trunk(preprocess_input(rgb)), name="backbone")
+    looks = keras.Input((side, side, LOOKS), name="looks")
+    mean = keras.layers.Average(name="mean", dtype="float32")([looks[..., :1], looks[..., 1:]])
+    rgb = keras.layers.Concatenate(name="looks_to_rgb", dtype="float32")([looks, mean])
+    backbone = keras.Model(looks, trunk(preprocess_input(rgb)), name="backbone")
 
     pooling = LungPooling(name="pool", dtype="float32")
     pooled = keras.Input((channels,), name="pooled")
@@ -162,6 +159,7 @@ def assemble(
     image = keras.Input((MODEL_SIDE, MODEL_SIDE, 1), name="image")
     marked = keras.Input((lungs.SIDE, lungs.SIDE, 1), name="lungs")
     share = keras.layers.Rescaling(1 / 255, name="share", dtype="float32")(marked)
+    jitter = augment.jitter if augment else 0.0
     view = LungField(side, cells, jitter, seed, name="view", dtype="float32")
     augmented = augment.of_image(image, share) if augment else (image, share)
     shown, counted, _ = view(*augmented)
