@@ -80,8 +80,8 @@ def gathered(lungs: Any, boxes: Any, cells: int) -> Any:
 def hull(lungs: Any) -> Any:
     """What lies in the lungs or, in a row, between them, a little widened."""
     after = np.triu(np.ones((lungs.shape[2], lungs.shape[2]), np.float32))
-    from_left = ops.minimum(ops.matmul(lungs, after), 1.0)
-    from_right = ops.minimum(ops.matmul(lungs, after.T), 1.0)
+    from_left = ops.minimum(ops.matmul(lungs, after[None]), 1.0)
+    from_right = ops.minimum(ops.matmul(lungs, after.T[None]), 1.0)
     return _widest(from_left * from_right)
 
 

@@ -101,9 +101,9 @@ def _gray(units: Any) -> Any:
 
 def _blurred(images: Any) -> Any:
     """Blurred with a wide Gaussian, computed on fewer pixels: products with two matrices."""
-    down, up = _blur(images.shape[1])
-    coarse = ops.matmul(ops.matmul(down, images), down.T)
-    return ops.matmul(ops.matmul(up, coarse), up.T)
+    for matrix in _blur(images.shape[1]):
+        images = ops.matmul(ops.matmul(matrix[None], images), matrix.T[None])
+    return images
 
 
 def _blur(side: int) -> tuple[Any, Any]:
