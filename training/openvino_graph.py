@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import openvino as ov
+from openvino import opset13 as ops
 
-from app.inference.openvino_engine import has_vnni
+from app.inference.openvino_engine import OpenVINOEngine, has_vnni
 from app.inference.openvino_graph import FIELD, GRAPH, LUNGS, WEIGHTS
-from training.nodes import constant, is_a
+from training.answers import infer
+from training.nodes import FLOAT32, compute, constant, is_a
 from training.quantisation import quantise
 
 _COLOURS = 3
@@ -30,9 +32,25 @@ def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
         return False
     field.set_friendly_name(FIELD)
     _lungs(model).set_friendly_name(LUNGS)
+    logit = model.output("logit").get_node().input_value(0)
+    (expected,) = compute(model, [logit], images, FLOAT32)
     quantise(model, field, images)
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
+    # What rounding shifts the logit by on average is taken back, as the engine computes it.
+    found = infer(OpenVINOEngine(folder, prepared=True), images).logit
+    _shift(logit, float(np.median(expected - found)))
+    ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     return True
+
+
+def _shift(logit: ov.Output, by: float) -> None:
+    """Add to the logit, and so to all that is computed from it."""
+    names, targets = logit.get_names(), logit.get_target_inputs()
+    shifted = ops.add(logit, np.float32(by))
+    for target in targets:
+        target.replace_source_output(shifted.output(0))
+    logit.set_names(set())
+    shifted.output(0).set_names(names)
 
 
 def _lungs(model: ov.Model) -> ov.Node:

@@ -36,27 +36,24 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8]) -> 
     arXiv:2211.10438). Maps that are summed up, as in a residual network, share their scale. Each
     filter of a kernel has 255 levels of its own.
 
-    What all this shifts the logit by on average is taken back at the end. Maps are rounded by
-    OpenVINO, where it finds a `FakeQuantize`.
+    Maps are rounded by OpenVINO, where it finds a `FakeQuantize`.
 
     Args:
         model: with the input `image`, uint8 `[N, 224, 224, 1]`; changed in place.
         field: the node.
         images: like those that the network was trained on, uint8 `[N, 224, 224, 1]`.
     """
-    (expected,) = compute(model, [_logit(model)], images, FLOAT32)
     groups = _groups(model, dependents(field))
     for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
         _quantise(group, ranges)
     model.validate_nodes_and_infer_types()
-    # In bfloat16 where the CPU has it, as in the engine.
-    (found,) = compute(model, [_logit(model)], images, {})
-    _shift(_logit(model), float(np.median(expected - found)))
-    model.validate_nodes_and_infer_types()
 
 
 def _groups(model: ov.Model, names: set[str]) -> list[Group]:
-    """Of the nodes so named the ReLUs of small maps that go into convolutions, those together that are summed up."""
+    """The ReLUs of small maps that go into convolutions, those together that are summed up.
+
+    Only nodes of these names count.
+    """
     groups: list[Group] = []
     for node in model.get_ordered_ops():
         if node.get_name() in names and is_a(node, "Relu") and _is_small(node):
@@ -120,20 +117,6 @@ def _scale(reach: Floats, kernels: list[Floats]) -> Floats:
     reach, widest = (np.maximum(values, _LEAST * (values.max() or 1)) for values in (reach, widest))
     scale: Floats = reach**_ALPHA / widest ** (1 - _ALPHA)
     return scale
-
-
-def _logit(model: ov.Model) -> ov.Output:
-    return model.output("logit").get_node().input_value(0)
-
-
-def _shift(logit: ov.Output, by: float) -> None:
-    """Add to the logit, and so to all that is computed from it."""
-    names, targets = logit.get_names(), logit.get_target_inputs()
-    shifted = ops.add(logit, np.float32(by))
-    for target in targets:
-        target.replace_source_output(shifted.output(0))
-    logit.set_names(set())
-    shifted.output(0).set_names(names)
 
 
 def _entries(relu: ov.Node) -> list[ov.Input]:
