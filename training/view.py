@@ -11,6 +11,8 @@ from training import field
 # What lies outside the lungs, in gray levels: near the mean of ImageNet's images.
 GRAY = 117.0
 LOOKS = 2
+# Red is the first look, green the second one, blue their mean.
+COLOURS = np.array([[1, 0, 0.5], [0, 1, 0.5]], np.float32)
 _DEVIATION = 50.0
 _LEAST_DEVIATION = 2.0
 _ALMOST_NOTHING = 1e-3
