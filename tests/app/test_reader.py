@@ -146,7 +146,7 @@ def test_lungs_that_go_on_beyond_the_image_are_told(
 def test_an_output_that_is_not_finite_is_found_before_a_client_meets_it(
     scripted: Scripted, app: FastAPI, output: str
 ) -> None:
-    broken = np.asarray(getattr(scripted.infer(np.zeros((1, 1))), output)[0]) * np.nan
+    broken = np.asarray(getattr(scripted.infer(np.zeros(1, np.uint8)), output)[0]) * np.nan
     numbers = ("logit", "probability", "novelty")
     scripted.outputs = {output: [broken] * 4 if output in numbers else broken}
 

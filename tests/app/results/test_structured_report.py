@@ -109,10 +109,11 @@ def test_the_finding_is_present_or_absent(label: str, code: str) -> None:
 def evaluations(data: bytes) -> list[tuple[str, str]]:
     """The questions and answers after that about pneumonia, as codes."""
     found = group(data).get_qualitative_evaluations()[1:]
-    return [
-        tuple(f"{code.scheme_designator} {code.value}" for code in (one.name, one.value))
-        for one in found
-    ]
+    return [(_code(one.name), _code(one.value)) for one in found]
+
+
+def _code(concept: Any) -> str:
+    return f"{concept.scheme_designator} {concept.value}"
 
 
 def test_a_clear_image_is_recommended_to_nobody() -> None:
