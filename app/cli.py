@@ -35,6 +35,8 @@ def serve() -> None:
         host=reader.settings.host,
         port=reader.settings.port,
         http=refusing(reader),
+        # They would have paths and queries in the log.
+        ws="none",
         access_log=False,
     )
 
