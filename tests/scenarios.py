@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+# A machine may have much else to do.
+_SECONDS = 300
 _COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()"]
 
 
@@ -30,7 +32,7 @@ def serve(model_root: Path, folder: Path, engine: str) -> None:
     url = f"http://127.0.0.1:{port}"
     with _running("serve", model_store=model_root, port=port, engine=engine):
         client = httpx.Client(base_url=url, trust_env=False, timeout=60)
-        wait_until(lambda: _is_ready(client), "the service is ready")
+        wait_until(lambda: _is_ready(client), "the service is ready", _SECONDS)
         png, dicom = synthetic.encode(synthetic.chest(1)), given.source_file()
         for path in ("/predict", "/explain"):
             assert client.post(path, files={"file": png}).is_success
@@ -68,8 +70,10 @@ def dicom_node(model_root: Path, folder: Path) -> None:
             "node_metrics_port": free_port(),
         }
         with _running("dicom-node", **settings):
-            wait_until(lambda: send(port, given.source_file()) == 0x0000, "an image is taken")
-            wait_until(lambda: len(pacs.stored) == 2, "its results are sent")
+            wait_until(
+                lambda: send(port, given.source_file()) == 0x0000, "an image is taken", _SECONDS
+            )
+            wait_until(lambda: len(pacs.stored) == 2, "its results are sent", _SECONDS)
 
 
 def read(model_root: Path, folder: Path) -> None:
@@ -125,7 +129,7 @@ def _running(command: str, **settings: object) -> Iterator[None]:
         try:
             yield
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) in (0, -signal.SIGTERM)
+            assert process.wait(_SECONDS) in (0, -signal.SIGTERM)
         finally:
             process.kill()
 

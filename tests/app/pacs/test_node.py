@@ -133,14 +133,14 @@ def test_a_corrected_image_is_read_and_told_for_one(
     with _running(tmp_path, pacs, settings, corrected=corrected) as running:
         running.send()
         running.waits_for("pneumoscope_node_results_sent_total", 2)
-        running.send(PatientName="Corrected")
+        running.send(PatientName="Corrected^Jane")
         running.waits_for("pneumoscope_node_results_sent_total", 4)
         outcome = f'pneumoscope_node_images_total{{outcome="corrected_{corrected}"}}'
         assert running.metric(outcome) == 1
     first, second = pacs.datasets[:2], pacs.datasets[2:]
     assert (_uids(first) == _uids(second)) == (corrected == "replace")
     assert _series(first) == _series(second)
-    assert {dataset.PatientName for dataset in second} == {"Corrected"}
+    assert {str(dataset.PatientName) for dataset in second} == {"Corrected^Jane"}
     assert {dataset.file_meta.MediaStorageSOPInstanceUID for dataset in second} == {*_uids(second)}
     assert "Another image of this UID was read before: " in caplog.text
 
@@ -153,7 +153,7 @@ def test_a_corrected_image_may_go_aside(tmp_path: Path, pacs: Pacs, settings: Se
     with _running(tmp_path, pacs, settings, corrected="aside") as running:
         running.send()
         running.waits_for("pneumoscope_node_results_sent_total", 2)
-        running.send(PatientName="Corrected")
+        running.send(PatientName="Corrected^Jane")
         running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
         assert running.reason == "Another image of this UID was read before.\n"
         running.send(SOPInstanceUID="1.2.9")
