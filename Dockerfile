@@ -15,12 +15,13 @@ RUN python -m venv /opt/venv
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY app app
 COPY model_store/*.py model_store/
+# OpenVINO wants its telemetry to be installed, and nothing here lets it load.
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -c constraints.txt .
+    pip install -c constraints.txt '.[signing]' && pip uninstall -y openvino-telemetry
 
 FROM build AS build-gpu
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -c constraints.txt '.[gpu]'
+    pip install -c constraints.txt '.[gpu,signing]' && pip uninstall -y openvino-telemetry
 
 # The wheels bring every library that they need beyond the C and C++ runtimes of the base image.
 FROM base AS runtime

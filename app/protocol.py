@@ -9,11 +9,12 @@ import logging
 import time
 
 from fastapi.routing import APIRoute
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app import problems
 from app.reader import Reader
 from app.routes import explain, predict
+from app.upgrades import DeafProtocol
 
 log = logging.getLogger("pneumoscope")
 
@@ -28,25 +29,30 @@ class _Over(RequestResponseCycle):
         self.message_event = asyncio.Event()
 
 
-def refusing(reader: Reader) -> type[HttpToolsProtocol]:
+def refusing(reader: Reader) -> type[DeafProtocol]:
     """The protocol for uvicorn's `http`, which refuses readings while the reader is full.
 
-    What is asked in another way than clients do (with a query, to be upgraded, to close the
-    connection, or without reading the answers) goes through the app, which refuses it just so.
+    What is asked in another way than most clients do (with a query, from a page of another origin,
+    to close the connection, or without reading the answers) goes through the app, which refuses it
+    just so.
     """
     response = problems.response(problems.busy())
     lines = [b"HTTP/1.1 %d Service Unavailable" % response.status_code]
     lines += [b"%b: %b" % header for header in response.raw_headers]
     refusal = b"\r\n".join([*lines, b"", bytes(response.body)])
+    # A proxy may take the prefix off the path, or leave it there.
     refused = {
-        route.path.encode(): reader.metrics.requests.labels(route.path, str(response.status_code))
+        f"{prefix}{route.path}".encode(): reader.metrics.requests.labels(
+            route.path, str(response.status_code)
+        )
+        for prefix in {"", reader.settings.root_path}
         for route in (*predict.router.routes, *explain.router.routes)
         if isinstance(route, APIRoute)
     }
     over = _Over()
     logged = -_SECONDS_BETWEEN_LINES
 
-    class Refusing(HttpToolsProtocol):
+    class Refusing(DeafProtocol):
         def on_headers_complete(self) -> None:
             if not (reader.is_full and self.url in refused and self._is_plain_post()):
                 super().on_headers_complete()
@@ -61,8 +67,9 @@ def refusing(reader: Reader) -> type[HttpToolsProtocol]:
             return (
                 self.parser.get_method() == b"POST"
                 and (self.cycle is None or self.cycle.response_complete)
+                and not self.has_offer
                 and self.parser.should_keep_alive()
-                and not self.parser.should_upgrade()
+                and not any(name == b"origin" for name, _ in self.headers)
                 and not self.flow.write_paused
             )
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import opset13 as ops
 
 from app.inference.openvino_engine import OpenVINOEngine, has_vnni
 from app.inference.openvino_graph import FIELD, GRAPH, LUNGS, WEIGHTS
+from app.inference.silent_openvino import ops, ov
 from training.answers import infer
 from training.nodes import FLOAT32, compute, constant, is_a
 from training.quantisation import quantise

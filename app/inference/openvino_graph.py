@@ -7,8 +7,7 @@ computed in float32. `training.openvino_graph` writes the graph, and names the t
 
 from pathlib import Path
 
-import openvino as ov
-from openvino import opset13 as ops
+from app.inference.silent_openvino import ops, ov
 
 GRAPH = "openvino.xml"
 WEIGHTS = "openvino.bin"

@@ -1,14 +1,16 @@
 """What goes back into the study of one radiograph, and which ones get no answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from app.codes import Label
 from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
 from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
 from app.reader import Reader
+from app.results import uids
 from app.results.instance import PRODUCT
 from app.results.secondary_capture import secondary_capture
 from app.results.source import read_source
@@ -34,12 +36,33 @@ class Results:
         report: a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
+        image: the SOP Instance UID of the image.
     """
 
     overlay: bytes
     report: bytes
     label: Label
     probability: float
+    image: str
+
+    def apart(self, name: str) -> "Results":
+        """The same under other UIDs, so that a PACS keeps them beside results of the same image.
+
+        Args:
+            name: from which the UIDs follow, beside those that they had.
+        """
+        overlay, report = (_renamed(file, name) for file in (self.overlay, self.report))
+        return replace(self, overlay=overlay, report=report)
+
+
+def _renamed(file: bytes, name: str) -> bytes:
+    dataset = dcmread(BytesIO(file))
+    uid = uids.derive("apart", str(dataset.SOPInstanceUID), name)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+    dataset.InstanceNumber = uids.number(uid)
+    written = BytesIO()
+    dataset.save_as(written, enforce_file_format=True)
+    return written.getvalue()
 
 
 def is_own(dataset: Dataset) -> bool:
@@ -72,4 +95,5 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     overlay, _, _ = await reader.render(reading, target, encode)
     work = partial(structured_report, source, reading, reader.manifest)
     report = await reader.timed("render", reading.seconds, work)
-    return Results(overlay, report, reading.label, reading.probability)
+    image = str(source.SOPInstanceUID)
+    return Results(overlay, report, reading.label, reading.probability, image)

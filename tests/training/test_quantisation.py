@@ -4,10 +4,9 @@ from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 import pytest
-from openvino import opset13 as ops
 
+from app.inference.silent_openvino import ops, ov
 from tests.conftest import needs_vnni
 from training import quantisation
 

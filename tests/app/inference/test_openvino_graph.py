@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 
 from app.inference import openvino_engine
 from app.inference.engine import OUTPUTS
 from app.inference.openvino_engine import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS, read
+from app.inference.silent_openvino import ov
 from model_store.store import ModelVersion
 from tests import tiny
 from tests.app.inference import models

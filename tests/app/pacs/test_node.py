@@ -5,10 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
+from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from app.main import load_reader
@@ -28,13 +29,14 @@ RESULTS = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
 class Running:
     """A node, and what can be seen of it from outside."""
 
-    def __init__(self, folder: Path, pacs: Pacs) -> None:
+    def __init__(self, folder: Path, pacs: Pacs, **changes: Any) -> None:
         self.spool = folder / "spool"
         self.settings = NodeSettings(
             destination=StorageAddress(PACS, LOCALHOST, pacs.port),
             spool=self.spool,
             port=free_port(),
             metrics_port=free_port(),
+            **changes,
         )
 
     def send(self, **elements: Any) -> None:
@@ -56,8 +58,8 @@ class Running:
 
 
 @contextmanager
-def _running(folder: Path, pacs: Pacs, settings: Settings) -> Iterator[Running]:
-    running = Running(folder, pacs)
+def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> Iterator[Running]:
+    running = Running(folder, pacs, **changes)
     reader, loop, stop = load_reader(settings), asyncio.new_event_loop(), asyncio.Event()
     failed: list[BaseException] = []
 
@@ -115,6 +117,48 @@ def test_an_image_that_comes_again_gives_the_same_objects(
             running.send()
             running.waits_for("pneumoscope_node_results_sent_total", sent)
     assert pacs.datasets[:2] == pacs.datasets[2:]
+
+
+def _uids(datasets: list[Dataset]) -> list[str]:
+    return [str(dataset.SOPInstanceUID) for dataset in datasets]
+
+
+@pytest.mark.parametrize("corrected", ["replace", "add"])
+def test_a_corrected_image_is_read_and_told_for_one(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    corrected: Literal["replace", "add"],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with _running(tmp_path, pacs, settings, corrected=corrected) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.send(PatientName="Corrected^Jane")
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
+        outcome = f'pneumoscope_node_images_total{{outcome="corrected_{corrected}"}}'
+        assert running.metric(outcome) == 1
+    first, second = pacs.datasets[:2], pacs.datasets[2:]
+    assert (_uids(first) == _uids(second)) == (corrected == "replace")
+    assert _series(first) == _series(second)
+    assert {str(dataset.PatientName) for dataset in second} == {"Corrected^Jane"}
+    assert {dataset.file_meta.MediaStorageSOPInstanceUID for dataset in second} == {*_uids(second)}
+    assert "Another image of this UID was read before: " in caplog.text
+
+
+def _series(datasets: list[Dataset]) -> list[str]:
+    return [str(dataset.SeriesInstanceUID) for dataset in datasets]
+
+
+def test_a_corrected_image_may_go_aside(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
+    with _running(tmp_path, pacs, settings, corrected="aside") as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.send(PatientName="Corrected^Jane")
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
+        assert running.reason == "Another image of this UID was read before.\n"
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
 
 
 def test_results_that_come_back_are_not_read(

@@ -91,6 +91,22 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
     assert "Traceback" not in first.stderr
 
 
+def test_a_study_is_read_again_where_that_is_asked_for(
+    orthanc: Orthanc, environment: dict[str, str]
+) -> None:
+    study = generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    first = _read(environment, orthanc.url, "--study", study)
+    orthanc.upload(radiograph(2, StudyInstanceUID=study))
+    again = _read(environment, orthanc.url, "--study", study, "--again")
+    nothing = _read(environment, orthanc.url, "--study", study)
+
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert again.stdout.count("results stored") == 2
+    assert nothing.stdout == "Nothing is left to read in the study.\n"
+    assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
+
+
 def test_a_study_with_nothing_left_to_read(orthanc: Orthanc, environment: dict[str, str]) -> None:
     orthanc.upload(given.source_file(Manufacturer="pneumoscope"))
 
