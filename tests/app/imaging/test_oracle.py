@@ -33,7 +33,6 @@ from tests.app.imaging.dicoms import dicom
 VALUES = np.arange(4096, dtype=np.uint16)
 FLOATS = VALUES.astype(np.float64)
 CURVE = np.rint(np.linspace(0, 1, 3000) ** 2 * 4095).astype(np.uint16)
-RNG = np.random.default_rng(0)
 
 
 def dataset(**elements: Any) -> Dataset:
@@ -51,9 +50,10 @@ def dataset(**elements: Any) -> Dataset:
     return made
 
 
-def lut(table: npt.NDArray[np.uint16], first: int, bits: int) -> Sequence:
+def lut(table: npt.NDArray[np.uint16], first: int) -> Sequence:
+    """A table of 12 bits that is described as one of 16, since pydicom knows no other."""
     item = Dataset()
-    item.add_new("LUTDescriptor", "US", [len(table), first, bits])
+    item.add_new("LUTDescriptor", "US", [len(table), first, 16])
     item.add_new("LUTData", "OW", table.tobytes())
     return Sequence([item])
 
@@ -80,7 +80,7 @@ def test_windows(center: float, width: float, function: str) -> None:
 def test_tables(first: int) -> None:
     found, bits = lookup(FLOATS, [3000, first, 12], CURVE.tobytes(), little_endian=True)
     assert bits == 12
-    data = dataset(VOILUTSequence=lut(CURVE, first, 12), ModalityLUTSequence=lut(CURVE, first, 12))
+    data = dataset(VOILUTSequence=lut(CURVE, first), ModalityLUTSequence=lut(CURVE, first))
     np.testing.assert_array_equal(found, apply_voi_lut(VALUES, data))
     np.testing.assert_array_equal(found, apply_modality_lut(VALUES, data))
     np.testing.assert_array_equal(found, apply_lut(VALUES, CURVE, first, clip=True))
@@ -92,24 +92,22 @@ def test_tables(first: int) -> None:
     [
         {"RescaleSlope": 2, "RescaleIntercept": -1024, "WindowCenter": 700, "WindowWidth": 3000},
         {"RescaleSlope": -1, "RescaleIntercept": 4095, "WindowCenter": 2048, "WindowWidth": 4096},
-        {"ModalityLUTSequence": lut(CURVE, 500, 12), "WindowCenter": 900, "WindowWidth": 1500},
-        {"VOILUTSequence": lut(CURVE, 500, 12), "WindowCenter": 1, "WindowWidth": 5},
-        {"RescaleSlope": 0.5, "RescaleIntercept": 0, "VOILUTSequence": lut(CURVE, 0, 12)},
+        {"ModalityLUTSequence": lut(CURVE, 500), "WindowCenter": 900, "WindowWidth": 1500},
+        {"VOILUTSequence": lut(CURVE, 500), "WindowCenter": 1, "WindowWidth": 5},
+        {"RescaleSlope": 1, "RescaleIntercept": 100, "VOILUTSequence": lut(CURVE, 50)},
     ],
 )
 def test_the_whole_way_to_gray(elements: dict[str, Any], photometric: str) -> None:
     data = dataset(PhotometricInterpretation=photometric, **elements)
     found = to_gray(Stored(VALUES.reshape(64, 64), 12), data)
     seen = apply_voi_lut(apply_modality_lut(VALUES, data), data, prefer_lut=True).astype(float)
+    # The output of pydicom's window is as wide as what the stored values can become.
+    low, high = (4095 * end * data.get("RescaleSlope", 1) for end in (0, 1))
+    low, high = (float(end + data.get("RescaleIntercept", 0)) for end in (low, high))
     if "VOILUTSequence" in data:
         low, high = 0.0, 4095.0
-    else:  # of pydicom, the output is as wide as what the stored values can become
-        slope, intercept = (
-            float(data.get("RescaleSlope", 1)),
-            float(data.get("RescaleIntercept", 0)),
-        )
-        ends = sorted([intercept, 4095 * slope + intercept])
-        low, high = (0.0, 4095.0) if "ModalityLUTSequence" in data else (ends[0], ends[1])
+    elif "ModalityLUTSequence" in data:
+        low, high = 0.0, 65535.0
     gray = 255 * (seen - low) / (high - low)
     expected = 255 - gray if photometric == "MONOCHROME1" else gray
     np.testing.assert_allclose(found.ravel(), expected, atol=0.51)
@@ -119,7 +117,7 @@ CHEST = synthetic.chest(size=(80, 96))
 DEEP = CHEST.astype(np.uint16) * 15 + 100
 SIGNED = (DEEP.astype(np.int32) - 2048).astype(np.int16)
 COLOURS = np.stack([CHEST, CHEST // 2, 255 - CHEST], axis=-1)
-DECODERS = ["gdcm", "pylibjpeg"]
+DECODERS = ["gdcm", "pylibjpeg", "pydicom"]
 CASES = {
     "baseline": (JPEGBaseline8Bit, CHEST, 8),
     "extended": (JPEGExtended12Bit, DEEP, 12),
@@ -154,7 +152,9 @@ def test_pixels(decoder: str, name: str) -> None:
 def decoded_by(plugin: str, data: bytes, syntax: UID) -> npt.NDArray[Any]:
     """The pixels as pydicom has them of another decoder; skipped where that is not installed."""
     decoder = get_decoder(syntax)
-    if plugin not in decoder.available_plugins:
+    # Of which pydicom knows that it does not read it.
+    unread = plugin == "gdcm" and syntax == JPEGExtended12Bit
+    if plugin not in decoder.available_plugins or unread:
         pytest.skip(f"pydicom has no {plugin} here for {syntax.name}")
     array, _ = decoder.as_array(dcmread(BytesIO(data)), raw=True, decoding_plugin=plugin)
     return np.asarray(array)

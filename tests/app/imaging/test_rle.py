@@ -45,7 +45,7 @@ def test_what_follows_the_last_pixel_is_passed_over(tail: bytes) -> None:
 
 
 def test_the_last_run_may_go_on() -> None:
-    data = frame(bytes([257 - 100, 7]) * 100)
+    data = frame(bytes([257 - 100, 7]) * 77)
     assert (rle.decode(data, 80, 96, 1, 1) == 7).all()
 
 
