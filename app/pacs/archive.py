@@ -12,10 +12,11 @@ from pydicom import Dataset, dcmwrite
 from pydicom.datadict import tag_for_keyword
 
 from app.imaging.dicom import SOP_CLASSES
-from app.imaging.errors import UnreadableImageError
+from app.imaging.errors import SHORTAGES, UnreadableImageError
 from app.pacs.destinations import UnreachableError
 from app.pacs.dicomweb import FailedError, connect, errors
 from app.pacs.results import is_own
+from app.results.instance import is_own_series
 from app.results.structured_report import report_uid
 from model_store.manifest import Manifest
 
@@ -85,7 +86,9 @@ class Archive:
         wanted = {
             one.get("SeriesInstanceUID")
             for one in _datasets(series, _SERIES)
-            if one.get("Modality") in modalities and not is_own(one)
+            if one.get("Modality") in modalities
+            and not is_own(one)
+            and not is_own_series(study, one.get("SeriesInstanceUID"), manifest)
         }
         instances = _datasets(items, _INSTANCE)
         present = {instance.get("SOPInstanceUID") for instance in instances}
@@ -113,7 +116,7 @@ class Archive:
                 )
             file = BytesIO()
             dcmwrite(file, dataset)
-        except (UnreachableError, MemoryError):
+        except (UnreachableError, *SHORTAGES):
             raise
         # pydicom answers malformed bytes with errors of many types.
         except Exception as error:

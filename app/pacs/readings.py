@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Literal, NamedTuple
 
 from app import cores
-from app.imaging.errors import ImageError
+from app.imaging.errors import SHORTAGES, ImageError
 from app.pacs.answered import Answered
 from app.pacs.backoff import delays, pause
 from app.pacs.metrics import NodeMetrics
@@ -97,8 +97,8 @@ class Readings:
     async def _read(self, name: str, stop: asyncio.Event) -> _Verdict | None:
         """Read an image until it is clear what becomes of it, or it is time to stop.
 
-        What fails in an unknown way is tried again, for it may have been short of memory. It is
-        the image's fault where it fails again, and a blank image does not.
+        What fails in an unknown way is tried again. It is the image's fault where it fails again,
+        and a blank image does not.
         """
         again = False
         for delay in delays():
@@ -109,7 +109,9 @@ class Readings:
                 return _Verdict(why.code, partial(self._spool.drop, name))
             except Exception as error:
                 reason = _fault(error)
-                if not reason and again and await self._engine_works():
+                # However often a shortage comes, it is not the image's fault.
+                unknown = not reason and not isinstance(error, SHORTAGES)
+                if unknown and again and await self._engine_works():
                     reason = f"Reading the image failed twice, with {type(error).__name__}."
                 if reason:
                     return _Verdict(

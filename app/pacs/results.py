@@ -11,16 +11,17 @@ from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
 from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
 from app.reader import Reader
 from app.results import uids
-from app.results.instance import PRODUCT
+from app.results.instance import PRODUCT, is_own_series
 from app.results.secondary_capture import secondary_capture
 from app.results.source import read_source
 from app.results.structured_report import structured_report
 
+OWN_RESULT = "own_result"
 _NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
 
 
 class NotReadError(Exception):
-    """The image gets no result; `code` is the warning or the problem that says why."""
+    """The image gets no result; `code` says why: a warning, a problem, or `own_result`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -80,7 +81,8 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     Raises:
         ImageError: the file is none that can be read.
         Problem: 422 where it lacks a UID, or is of an unknown SOP class.
-        NotReadError: the model is not for this image, as its attributes or its pixels say.
+        NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
+            a result.
     """
     try:
         reading = await reader.read(data)
@@ -90,6 +92,8 @@ async def results_of(reader: Reader, data: bytes) -> Results:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)
     source = read_source(data)
+    if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.manifest):
+        raise NotReadError(OWN_RESULT)
     target = reading.target
     encode = partial(secondary_capture, source, reading, reader.manifest, target=target)
     overlay, _, _ = await reader.render(reading, target, encode)

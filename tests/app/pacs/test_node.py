@@ -1,9 +1,11 @@
 """The node in this process, between a sender and a PACS on real sockets."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -293,6 +295,46 @@ def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
         running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
         assert running.reason == "Reading the image failed twice, with ZeroDivisionError.\n"
     assert len(tried) == 2
+
+
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+def test_an_image_waits_out_a_shortage_however_long_it_lasts(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    shortage: type[Exception],
+) -> None:
+    left = [shortage] * 4
+
+    async def is_short_at_first(reader: Reader, data: bytes) -> Results:
+        if left:
+            raise left.pop()
+        return await results_of(reader, data)
+
+    monkeypatch.setattr(readings, "results_of", is_short_at_first)
+    monkeypatch.setattr(readings, "delays", lambda: itertools.repeat(0.01))
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+    assert not left
+
+
+def test_a_result_of_another_maker_by_its_own_account_is_known_by_its_uid(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        (overlay,) = pacs.of_class(SecondaryCaptureImageStorage)
+        overlay.Manufacturer = "Archive"
+        file = BytesIO()
+        overlay.save_as(file)
+        assert send(running.settings.port, file.getvalue()) == 0x0000
+        running.waits_for('pneumoscope_node_images_total{outcome="own_result"}', 1)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+    assert len(pacs.stored) == 2
 
 
 def test_what_waits_is_seen_and_sent_after_a_restart(tmp_path: Path, settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from typing import Any
 
 import httpx
 import numpy as np
@@ -215,3 +216,19 @@ def test_a_dicom_file_that_is_no_radiograph_is_a_problem(client: httpx.Client) -
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert answer.json()["code"] == "unreadable_image"
     assert "Doe" not in answer.text
+
+
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+def test_a_shortage_is_no_fault_of_the_image(
+    client: httpx.Client, xray: bytes, monkeypatch: pytest.MonkeyPatch, shortage: type[Exception]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise shortage("Planted")
+
+    monkeypatch.setattr("app.reader.decode", fail)
+    for path in ("/predict", "/explain", "/predict/batch"):
+        answer = client.post(path, files={"file": xray})
+        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert answer.json()["code"] == "short_of_resources"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "Planted" not in answer.text
