@@ -29,7 +29,11 @@ def test_each_phase_goes_on_where_the_former_ended(run: Path) -> None:
     logs = {phase: resuming.log(run / phase) for phase in PHASES[:2]}
     loss, area = curves.draw(logs).axes
     drawn = [
-        [(list(line.get_xdata()), list(line.get_ydata())) for line in axes.lines if line.get_marker() == "o"]
+        [
+            (list(line.get_xdata()), list(line.get_ydata()))
+            for line in axes.lines
+            if line.get_marker() == "o"
+        ]
         for axes in (loss, area)
     ]
     assert drawn == [

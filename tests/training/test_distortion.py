@@ -1,6 +1,5 @@
 """Images and their lungs, distorted alike."""
 
-import cv2
 import numpy as np
 import pytest
 
@@ -44,11 +43,6 @@ def test_the_mask_moves_with_the_lungs() -> None:
         placed, lungs = distortion._placed(image, mask, random)
         inside = placed[::2, ::2][lungs > 0.95]
         assert inside.size == 0 or (inside > 150).mean() > 0.97
-        if not lungs[[0, -1]].any() and not lungs[:, [0, -1]].any():
-            # Nothing lies beyond an edge, so all that is bright is lung.
-            bright = cv2.resize((placed > 125).astype(np.float32), (112, 112))
-            beyond = cv2.dilate((lungs > 0).astype(np.float32), np.ones((5, 5)))
-            assert (bright[beyond == 0] < 0.5).mean() > 0.97 or placed[0, 0] > 125
 
 
 def test_some_images_are_mirrored_turned_enlarged_and_reduced() -> None:
@@ -70,7 +64,7 @@ def test_exposure_changes_levels_and_sometimes_inverts() -> None:
     exposed = [distortion._exposed(ramp, random) for _ in range(5 * DRAWS)]
     rising = np.array([one[:, -8:].mean() > one[:, :8].mean() for one in exposed])
     assert 0.01 < 1 - rising.mean() < 0.2
-    assert all(0 <= one.min() and one.max() <= 255 for one in exposed)
+    assert all(one.min() >= 0 and one.max() <= 255 for one in exposed)
     assert np.std([one.mean() for one in exposed]) > 15
 
 

@@ -120,14 +120,10 @@ def test_a_map_is_laid_where_its_box_is_and_nowhere_else() -> None:
 
 
 def test_a_map_comes_back_from_the_image() -> None:
-    """At the cells' middles, which is where they were laid."""
-    cells = random(3, 4, 4)
-    laid = field.uncrop(cells, BOXES, 400)
-    inner = slice(1, 3)
-    back = numpy(field.crop(laid, BOXES, 4))
-    # What reduces averages over the slopes between cells.
-    for found, given in zip(back[:1, inner, inner], cells[:1, inner, inner], strict=True):
-        assert np.corrcoef(found.ravel(), given.ravel())[0, 1] > 0.9
+    """A ramp does, which interpolation and averaging leave as it is."""
+    ramp = np.add.outer(np.arange(6), 2 * np.arange(6)).astype(np.float32)[np.newaxis]
+    back = numpy(field.crop(field.uncrop(ramp, BOXES[:1], 600), BOXES[:1], 6))
+    np.testing.assert_allclose(back[:, 1:-1, 1:-1], ramp[:, 1:-1, 1:-1], atol=0.05)
 
 
 def test_gathering_is_the_transpose_of_laying_back() -> None:

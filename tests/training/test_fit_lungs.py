@@ -102,7 +102,9 @@ def epochs(run: Path, part: str) -> list[int]:
     return [int(row["epoch"]) for row in resuming.log(run / part)]
 
 
-def learnt(folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[Masked]:
+def learnt(
+    folder: Path, run: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> list[Masked]:
     """What each round of a fit learns from."""
     seen: list[Masked] = []
     original = fit_lungs.MaskedBatches
