@@ -128,7 +128,10 @@ def _masked(
     samples: Sequence[data.Sample], marked: dict[Path, Path], title: str
 ) -> tuple[Masked, list[Drawn]]:
     """The images that have a mask: as the finder learns them, and as people drew the masks."""
-    images = data.load([sample for sample in samples if sample.path in marked], title)
+    chosen = [sample for sample in samples if sample.path in marked]
+    if not chosen:
+        raise data.DataError(f"{title}: nobody drew a mask for any of {len(samples):,} images.")
+    images = data.load(chosen, title)
     drawn = [masks.read(marked[sample.path]) for sample in images.samples]
     size = lungs.SIDE, lungs.SIDE
     small = [cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) for m in drawn]

@@ -204,6 +204,13 @@ def test_v7s_masks_are_of_the_childrens_images(
     assert asked == [folder / "children"]
 
 
+def test_masks_of_other_images_are_refused(folder: Path, tmp_path: Path) -> None:
+    tiny.images(tmp_path / "others" / "train", PATIENTS)
+    others = (f"kermany={tmp_path / 'others'}",)
+    with pytest.raises(DataError, match="nobody drew a mask for any of"):
+        fit_lungs.fit(config(folder, sets=others), tmp_path / "run")
+
+
 def killed_after(
     method: str, when: Callable[..., bool], folder: Path, run: Path, owner: Any
 ) -> None:
