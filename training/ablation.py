@@ -32,6 +32,7 @@ from training.view import LungPooling, alike, locally_alike
 
 BACKBONE = "ResNet50"
 
+_POPULATIONS: tuple[data.Population, ...] = ("child", "adult")
 _BATCH = 32
 _STRIDES = 8, 16
 _PENALTY = 0.003
@@ -150,7 +151,7 @@ def measure(
     classifier = _fitted(seen, samples, ~held_out)
     scores = classifier.decision_function(seen)
     by_population = {}
-    for population in ("child", "adult"):
+    for population in _POPULATIONS:
         chosen = held_out & sure & _of(samples, population)
         if len(np.unique(labels[chosen])) == len(data.LABELS):
             area = roc_auc_score(labels[chosen], scores[chosen])
@@ -353,4 +354,4 @@ def _details(image: npt.NDArray[Any], inside: Mask) -> Floats:
 
 
 def _octaves(image: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-    return [np.asarray(cv2.GaussianBlur(image, (0, 0), sigma)) for sigma in (1, 2)]
+    return [np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32) for sigma in (1, 2)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from training import figures
 from training.figures import BLUE, GRAY, ORANGE
@@ -59,7 +60,8 @@ def draw(logs: Mapping[str, Rows]) -> Figure:
 
 def _draw(axes: Axes, logs: Mapping[str, Rows], name: str) -> None:
     """Each phase's curves beside the former's; they do not join, since what is trained changes."""
-    start, told = 0, set()
+    start = 0
+    told: set[str] = set()
     for phase, rows in logs.items():
         epochs = range(start + 1, start + len(rows) + 1)
         for prefix, title, colour in _KINDS:
@@ -73,6 +75,6 @@ def _draw(axes: Axes, logs: Mapping[str, Rows], name: str) -> None:
         axes.text(start + 0.6, 1.02, phase, transform=at, color=GRAY, fontsize=9)
         start += len(rows)
     axes.set(xlim=(0.5, start + 0.5), xlabel="Epoch", ylabel=_TITLES[name])
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

@@ -42,11 +42,13 @@ def lungs_of(images: data.Images) -> npt.NDArray[np.uint8]:
 
 def epoch(batches: Batches) -> Epoch:
     """All that an epoch gives, joined: pixels, labels, weights and the lungs' grays."""
-    shown, labels, weights = zip(*(batches[i] for i in range(len(batches))), strict=True)
+    parts = [batches[i] for i in range(len(batches))]
     batches.on_epoch_end()
-    assert all(part.shape == (len(weight), 1) for part, weight in zip(labels, weights, strict=True))
-    pixels, lungs = (np.concatenate(part) for part in zip(*shown, strict=True))
-    labels, weights = np.concatenate(labels).ravel(), np.concatenate(weights)
+    assert all(labels.shape == (len(weights), 1) for _, labels, weights in parts)
+    pixels = np.concatenate([shown[0] for shown, _, _ in parts])
+    lungs = np.concatenate([shown[1] for shown, _, _ in parts])
+    labels = np.concatenate([labels.ravel() for _, labels, _ in parts])
+    weights = np.concatenate([weights for _, _, weights in parts])
     return pixels, labels, weights, lungs[:, 0, 0, 0]
 
 

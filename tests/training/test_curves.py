@@ -30,7 +30,7 @@ def test_each_phase_goes_on_where_the_former_ended(run: Path) -> None:
     loss, area = curves.draw(logs).axes
     drawn = [
         [
-            (list(line.get_xdata()), list(line.get_ydata()))
+            (np.asarray(line.get_xdata()).tolist(), np.asarray(line.get_ydata()).tolist())
             for line in axes.lines
             if line.get_marker() == "o"
         ]

@@ -210,8 +210,8 @@ def test_doubtful_labels_decide_nothing_of_what_is_told(
 ) -> None:
     given: list[Parts] = []
     monkeypatch.setattr(export, "add_version", lambda _, parts, *rest: given.append(parts))
-    monkeypatch.setattr(export.fit_lungs, "load", tiny.finder)
-    monkeypatch.setattr(export.fit_lungs, "measured", lambda run: {})
+    monkeypatch.setattr(fit_lungs, "load", tiny.finder)
+    monkeypatch.setattr(fit_lungs, "measured", lambda run: {})
     monkeypatch.setattr(model, "build", tiny.build)
     chests = tiny.images(tmp_path / "chests" / "train", patients=20).parent
     found = find_all([f"kermany={chests}"])

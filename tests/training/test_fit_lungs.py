@@ -17,7 +17,8 @@ from tests.training.datasets import copies
 from training import curves, data, distortion, fit_lungs, lungs, negatives, resuming
 from training.data import DataError
 from training.datasets import find_all
-from training.distortion import Masked
+from training.datasets import lungs as masks
+from training.distortion import Masked, MaskedBatches
 from training.fit_lungs import Config
 
 PATIENTS, ADULTS = 12, 6
@@ -107,7 +108,7 @@ def learnt(
 ) -> list[Masked]:
     """What each round of a fit learns from."""
     seen: list[Masked] = []
-    original = fit_lungs.MaskedBatches
+    original = MaskedBatches
 
     def record(images: Masked, *rest: Any) -> Any:
         seen.append(images)
@@ -193,13 +194,13 @@ def test_v7s_masks_are_of_the_childrens_images(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Path | None] = []
-    original = fit_lungs.masks.find
+    original = masks.find
 
-    def find(masks: Path, images: Path | None = None) -> Any:
+    def find(drawn: Path, images: Path | None = None) -> Any:
         asked.append(images)
-        return original(masks)
+        return original(drawn)
 
-    monkeypatch.setattr(fit_lungs.masks, "find", find)
+    monkeypatch.setattr(masks, "find", find)
     learnt(folder, tmp_path, monkeypatch)
     assert asked == [folder / "children"]
 

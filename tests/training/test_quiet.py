@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,7 +31,7 @@ def start(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, to
 def test_noise_is_kept_out(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quiet, "_DRIVER", quiet.Path("/nowhere"))
+    monkeypatch.setattr(quiet, "_DRIVER", Path("/nowhere"))
     assert start(capfd, monkeypatch, NOISE) == ""
 
 
@@ -43,7 +44,7 @@ def test_errors_are_told(
 def test_with_a_driver_a_missing_gpu_is_an_error(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quiet, "_DRIVER", quiet.Path(os.devnull))
+    monkeypatch.setattr(quiet, "_DRIVER", Path(os.devnull))
     told = start(capfd, monkeypatch, NOISE)
     assert "cuInit" in told
     assert len(told.splitlines()) == 1
