@@ -173,7 +173,7 @@ def measure(
     return {
         "held_out": by_population,
         "groups": told,
-        "look": _look(view, images, marked, held_out & sure, network, classifier),
+        "look": _look(view, images, marked, held_out & sure, network, classifier, scores),
     }
 
 
@@ -276,6 +276,7 @@ def _look(
     held_out: Mask,
     network: keras.Model,
     classifier: Pipeline,
+    scores: Floats,
 ) -> dict[str, float]:
     """The specificity on held-out children, as they are and in the look of pneumonia."""
     child = _of(images.samples, "child")
@@ -283,18 +284,13 @@ def _look(
     if not len(normal) or not len(sick):
         return {}
 
-    def scores(pixels: lungs.Gray, chosen: npt.NDArray[np.intp]) -> Floats:
-        found: Floats = classifier.decision_function(
-            features(view, pixels, marked[chosen], network)
-        )
-        return found
-
-    threshold = np.quantile(scores(images.pixels[sick], sick), 1 - _SENSITIVITY)
-    plain = images.pixels[normal]
-    changed = given_look(plain, marked[normal], (images.pixels[sick], marked[sick]))
+    threshold = np.quantile(scores[sick], 1 - _SENSITIVITY)
+    like = images.pixels[sick], marked[sick]
+    changed = given_look(images.pixels[normal], marked[normal], like)
+    seen = features(view, changed, marked[normal], network)
     return {
-        name: float((scores(pixels, normal) < threshold).mean())
-        for name, pixels in (("as_they_are", plain), ("pneumonias_look", changed))
+        "as_they_are": float((scores[normal] < threshold).mean()),
+        "pneumonias_look": float((classifier.decision_function(seen) < threshold).mean()),
     }
 
 
