@@ -170,10 +170,15 @@ def measure(
             "roc_auc": float(roc_auc_score(labels[chosen], without[chosen])),
             "specificity": float((without[group.members] < threshold).mean()),
         }
+
+    def answer(pixels: lungs.Gray, shares: lungs.Gray) -> Floats:
+        found: Floats = classifier.decision_function(features(view, pixels, shares, network))
+        return found
+
     return {
         "held_out": by_population,
         "groups": told,
-        "look": _look(view, images, marked, held_out & sure, network, classifier, scores),
+        "look": _look(images, marked, held_out & sure, scores, answer),
     }
 
 
@@ -270,13 +275,11 @@ def table(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _look(
-    view: str,
     images: data.Images,
     marked: lungs.Gray,
     held_out: Mask,
-    network: keras.Model,
-    classifier: Pipeline,
     scores: Floats,
+    answer: Callable[[lungs.Gray, lungs.Gray], Floats],
 ) -> dict[str, float]:
     """The specificity on held-out children, as they are and in the look of pneumonia."""
     child = _of(images.samples, "child")
@@ -287,10 +290,9 @@ def _look(
     threshold = np.quantile(scores[sick], 1 - _SENSITIVITY)
     like = images.pixels[sick], marked[sick]
     changed = given_look(images.pixels[normal], marked[normal], like)
-    seen = features(view, changed, marked[normal], network)
     return {
         "as_they_are": float((scores[normal] < threshold).mean()),
-        "pneumonias_look": float((classifier.decision_function(seen) < threshold).mean()),
+        "pneumonias_look": float((answer(changed, marked[normal]) < threshold).mean()),
     }
 
 

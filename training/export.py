@@ -37,6 +37,7 @@ from training import (
 )
 from training.answers import Answering, infer
 from training.datasets import find_all
+from training.looks import looks
 from training.novelty import fit_density
 from training.served import ServedModel
 
@@ -160,7 +161,7 @@ def add_version(
 def write(
     trained: Trained, parts: dict[str, data.Images], folder: Path
 ) -> tuple[Calibration, float]:
-    """Write the SavedModel into `folder`, calibrated on the calibration part.
+    """Write the SavedModel into `folder`, calibrated on the calibration part in several looks.
 
     Returns the calibration, and how far float16 moves a probability.
 
@@ -169,17 +170,20 @@ def write(
     """
     density = fit_density(_pooled(trained, parts[data.TRAIN]))
     held_out = parts[data.CALIBRATION]
-    labels = held_out.labels.astype(np.float64)
     sets = np.array([sample.source for sample in held_out.samples])
-    counts = balance.weights(held_out.samples).astype(np.float64)
-    answers = infer(ServedModel(*trained.parts, _UNSCALED, density), held_out.pixels)
-    logits = answers.logit.astype(np.float64)
+    served = ServedModel(*trained.parts, _UNSCALED, density)
+    answers = [infer(served, pixels) for pixels in looks(held_out.pixels)]
+    logits = np.concatenate([found.logit for found in answers]).astype(np.float64)
+    labels, sets, counts = (
+        np.tile(values, len(answers))
+        for values in (held_out.labels, sets, balance.weights(held_out.samples))
+    )
     scaling = calibrate.scaling(logits, labels, counts)
     probabilities = calibrate.probability(logits, scaling)
     ServedModel(*trained.parts, scaling, density).save(folder)
     marked = lungs.mark(trained.finder, held_out.pixels)
     logit = trained.network.classifier.predict((held_out.pixels, marked), _BATCH, verbose=0)
-    expected = calibrate.probability(logit, scaling)
+    expected = calibrate.probability(logit.astype(np.float64), scaling)
     float16_error = _error(TensorFlowEngine(folder), held_out, expected)
     # Written this way round, NaN is refused too.
     if not float16_error <= _TOLERANCE:
@@ -194,8 +198,8 @@ def write(
         scaling=scaling,
         operating_point=calibrate.operating_point(probabilities, labels, sets),
         conformal=calibrate.conformal(probabilities, labels, sets),
-        novelty_limit=calibrate.novelty_limit(answers.novelty.astype(np.float64)),
-        lungs=calibrate.lung_criteria(answers.lungs),
+        novelty_limit=calibrate.novelty_limit(answers[0].novelty.astype(np.float64)),
+        lungs=calibrate.lung_criteria(answers[0].lungs),
     )
     return calibration, float16_error
 

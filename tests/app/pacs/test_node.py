@@ -21,6 +21,7 @@ from tests.app.conftest import Scripted
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
 from tests.app.results import given
 
+WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
 RESULTS = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
 
 
@@ -135,6 +136,30 @@ def test_a_lateral_view_gets_no_result(tmp_path: Path, pacs: Pacs, settings: Set
         running.waits_for('pneumoscope_node_images_total{outcome="lateral_view"}', 1)
         assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
     assert pacs.stored == []
+
+
+def test_an_image_without_lungs_gets_no_result_and_blocks_none(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(**WITHOUT_LUNGS)
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for('pneumoscope_node_images_total{outcome="not_a_chest_xray"}', 1)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+
+
+def test_an_image_without_lungs_is_answered_where_that_is_set(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    warning = settings.model_copy(update={"unsuitable": "warn"})
+    with _running(tmp_path, pacs, warning) as running:
+        running.send(**WITHOUT_LUNGS)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+    (report,) = pacs.of_class(ComprehensiveSRStorage)
+    texts = [element.value for element in report.iterall() if element.keyword == "TextValue"]
+    assert "Warning: no_lungs_found" in texts
 
 
 @pytest.mark.parametrize(

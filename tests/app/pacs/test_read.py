@@ -62,6 +62,7 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
     orthanc.upload(radiograph(3, ViewPosition="LL", **of_study))
     orthanc.upload(radiograph(4, BitsStored=40, SOPInstanceUID=broken, **of_study))
     orthanc.upload(radiograph(5, Modality="MR", **of_study))
+    orthanc.upload(radiograph(7, PixelData=bytes(480 * 560), **of_study))
     orthanc.upload(radiograph(6))
 
     first = _read(environment, orthanc.url, "--study", study)
@@ -70,9 +71,10 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
 
     assert first.returncode == 1
     lines = first.stdout.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert [line for line in lines if line.startswith(f"{broken} The DICOM image does not have")]
     assert [line for line in lines if line.endswith(" not read: lateral_view")]
+    assert [line for line in lines if line.endswith(" not read: not_a_chest_xray")]
     assert len([line for line in lines if line.endswith(", results stored")]) == 2
     reports = orthanc.datasets("SR")
     assert len(reports) == len(orthanc.datasets("OT")) == 2

@@ -97,7 +97,8 @@ def reading(**changes: Any) -> Reading:
         "prediction_set": [Label.PNEUMONIA],
         "warnings": [],
     }
-    found = answers([changes.pop("probability", PROBABILITY)])
+    outputs = changes.pop("outputs", {})
+    found = answers([changes.pop("probability", PROBABILITY)], **outputs)
     return Reading(Radiograph(PIXELS, 80, 96, "DICOM", ""), found, **(fields | changes))
 
 
