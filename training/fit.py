@@ -16,10 +16,9 @@ import keras
 import numpy as np
 import typer
 
-from training import balance, data, fit_lungs, lungs, model, normalisation
+from training import balance, curves, data, fit_lungs, lungs, model, normalisation
 from training.batches import Batches, TrainingBatches
 from training.command import command
-from training.curves import Curves
 from training.datasets import find_all
 from training.resuming import BACKUP, LOG, Rows, log, rewind
 
@@ -133,6 +132,7 @@ def fit(config: Config, run: Path) -> Path:
     marked = [lungs.mark(finder, images.pixels) for images in (train, validation)]
     counts = [balance.weights(images.samples) for images in (train, validation)]
     best: Path | None = None
+    names = [phase.name for phase in phases(config)]
     for phase in phases(config):
         network = model.build(
             config.backbone,
@@ -149,6 +149,7 @@ def fit(config: Config, run: Path) -> Path:
             Batches(validation, marked[1], config.batch_size, counts[1]),
         )
         best = _train(network, phase, config, batches, run / phase.name)
+        curves.write(run, names)
     network.classifier.load_weights(best)
     return _settle(network, train, marked[0], config, run)
 
@@ -277,7 +278,7 @@ def _callbacks(folder: Path, names: Sequence[str]) -> list[keras.callbacks.Callb
         ),
         keras.callbacks.CSVLogger(str(folder / LOG), append=True),
         keras.callbacks.BackupAndRestore(str(folder / BACKUP), double_checkpoint=True),
-        Curves(folder.parent, names),
+        curves.Curves(folder.parent, names),
         Recall(rows, (stopping, plateau)),
     ]
 

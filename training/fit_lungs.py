@@ -17,9 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from training import data, lungs, negatives
+from training import curves, data, lungs, negatives
 from training.command import command
-from training.curves import Curves
 from training.datasets import find_all, parse
 from training.datasets import lungs as masks
 from training.distortion import Masked, MaskedBatches
@@ -192,7 +191,7 @@ def _round(
                 keras.callbacks.BackupAndRestore(
                     str(folder / BACKUP), double_checkpoint=True, delete_checkpoint=False
                 ),
-                Curves(folder.parent, ROUNDS),
+                curves.Curves(folder.parent, ROUNDS),
             ],
         )
         optimizer.finalize_variable_values(finder.trainable_variables)
@@ -200,6 +199,7 @@ def _round(
         finder.save_weights(fresh)
         fresh.replace(done)
         shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    curves.write(folder.parent, ROUNDS)
     finder.load_weights(done)
 
 

@@ -223,6 +223,22 @@ def test_what_came_with_weights_is_frozen_in_the_first_phase_only(
     assert trained == [{"dense"}, {"conv", "dense"}, {"conv", "dense"}]
 
 
+def test_the_curves_are_drawn_after_each_epoch_and_each_phase(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+
+    def write(run: Path, phases: list[str]) -> None:
+        assert run == tmp_path
+        drawn.append([len(resuming.log(run / phase)) for phase in phases])
+
+    monkeypatch.setattr(curves, "write", write)
+    fit.fit(tiny.config(chests, epochs=2), tmp_path)
+    epochs = [[1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 2]]
+    # The last epoch of a phase is drawn twice.
+    assert drawn == [epochs[i] for i in (0, 0, 1, 1, 2, 3, 3)]
+
+
 def test_a_finished_run_is_not_trained_again(
     finished: Path, chests: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
