@@ -41,7 +41,8 @@ def test_the_evidence_for_each_answer_is_told() -> None:
 def test_chance_is_the_share_of_the_image_that_the_lungs_take() -> None:
     told = evidence.measure(answered(cam(1, 0)), CALLED, ALL, PATIENTS, 100)
     share = (FOUND > 0.5).mean()
-    assert share < told["PNEUMONIA"]["of_the_image"] < share + 0.15
+    # Their rim is thinner than a place of this map.
+    assert told["PNEUMONIA"]["of_the_image"] == pytest.approx(share)
 
 
 def test_images_without_lungs_tell_nothing() -> None:
