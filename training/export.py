@@ -4,9 +4,9 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -55,12 +55,21 @@ class ExportError(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """How a network came to be."""
+    """How a network came to be.
+
+    Attributes:
+        backbone: a class of `keras.applications`.
+        command: what trained it.
+        seed: of the split, the initialisers and the order.
+        about: Markdown for the model card.
+        dice: of the lungs of held-out images, what `fit_lungs.measured` says.
+    """
 
     backbone: str
     command: str
     seed: int
     about: str = ""
+    dice: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     weights = fit.weights(run)
     if version:
         _check_new(folder / str(version))
-    finder = fit_lungs.load(Path(config.lungs))
+    lungs_run = Path(config.lungs)
+    finder = fit_lungs.load(lungs_run)
     network = model.build(config.backbone, model.NO_WEIGHTS, config.dropout, config.seed)
     network.classifier.load_weights(weights)
     found = data.split(find_all(config.sets), config.seed)
@@ -100,8 +110,9 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     sure = {part: [s for s in samples if s.weight == 1] for part, samples in found.items()}
     kept = sure | {data.TRAIN: found[data.TRAIN]}
     parts = {part: data.load(samples, f"{part} images") for part, samples in kept.items()}
-    commands = [(Path(at) / "command.txt").read_text().strip() for at in (config.lungs, run)]
-    origin = Origin(config.backbone, "\n".join(commands), config.seed, about)
+    commands = [(at / "command.txt").read_text().strip() for at in (lungs_run, run)]
+    dice = fit_lungs.measured(lungs_run)
+    origin = Origin(config.backbone, "\n".join(commands), config.seed, about, dice)
     return add_version(Trained(finder, network), parts, origin, folder, version)
 
 
@@ -142,7 +153,7 @@ def add_version(
             ),
             files=digests(path),
         )
-        describe(ModelVersion(path, of_the_model), parts, origin.about)
+        describe(ModelVersion(path, of_the_model), parts, origin)
         # Last, since it names every other file, the card and the figures too.
         manifest = of_the_model.model_copy(update={"files": digests(path)})
         (path / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n")
@@ -195,15 +206,16 @@ def write(
     return calibration, float16_error
 
 
-def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:
+def describe(version: ModelVersion, parts: dict[str, data.Images], origin: Origin) -> None:
     """Measure a version on the held-out parts, and write metrics, figures and card into it."""
     loaded = engine.load(version)
     validation, calibration = parts[data.VALIDATION], parts[data.CALIBRATION]
     _, metrics = evaluate.examine(version, loaded, validation, version.path, explanations.IMAGES)
     _, others = evaluate.ask(loaded, calibration, version.manifest.calibration)
     by_part = {data.VALIDATION: metrics, data.CALIBRATION: others}
-    (version.path / evaluate.METRICS_FILE).write_text(json.dumps(by_part, indent=2) + "\n")
-    card.write(version.path, version.manifest, by_part, about)
+    told = by_part | {"lungs": origin.dice}
+    (version.path / evaluate.METRICS_FILE).write_text(json.dumps(told, indent=2) + "\n")
+    card.write(version.path, version.manifest, by_part, origin.dice, origin.about)
 
 
 @contextmanager
