@@ -5,6 +5,7 @@ project come first, as they do where people start it.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,6 +86,21 @@ def read(model_root: Path, folder: Path) -> None:
         environment = _environment(model_store=model_root, engine="openvino")
         subprocess.run([*_COMMAND, *arguments], env=environment, check=True)
         assert len(stored) == 2
+
+
+def signed(model_root: Path, folder: Path) -> None:
+    """Sign a model by the command of model-signing, and load it as the service does."""
+    from app.main import load_reader
+    from app.settings import Settings
+    from tests.model_store.test_signature import key_pair
+
+    shutil.copytree(model_root, folder / "store")
+    path = folder / "store" / "pneumonia" / "1"
+    private, public = key_pair(folder)
+    command = [sys.executable, "-m", "model_signing", "sign", "key", str(path)]
+    options = ["--private_key", str(private), "--signature", f"{path}.sig"]
+    subprocess.run([*command, *options], check=True)
+    load_reader(Settings(model_store=folder / "store", engine="openvino", model_key=public))
 
 
 def fit(model_root: Path, folder: Path) -> None:

@@ -21,7 +21,7 @@ _PUBLIC = serialization.PublicFormat.SubjectPublicKeyInfo
 _PRIVATE = serialization.PrivateFormat.PKCS8
 
 
-def _keys(folder: Path, name: str = "key") -> tuple[Path, Path]:
+def key_pair(folder: Path, name: str = "key") -> tuple[Path, Path]:
     """A new private key, and its public one."""
     key = ec.generate_private_key(ec.SECP256R1())
     private, public = folder / f"{name}.pem", folder / f"{name}.pub"
@@ -32,7 +32,7 @@ def _keys(folder: Path, name: str = "key") -> tuple[Path, Path]:
 
 @pytest.fixture
 def keys(tmp_path: Path) -> tuple[Path, Path]:
-    return _keys(tmp_path)
+    return key_pair(tmp_path)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ NOT_OF_THEM = "The signature ROOT/store/pneumonia/1.sig is not one of this model
 
 
 def test_the_key_of_somebody_else(tmp_path: Path, version: Path) -> None:
-    assert _refusal(tmp_path, _keys(tmp_path, "other")[1]) == NOT_OF_THEM
+    assert _refusal(tmp_path, key_pair(tmp_path, "other")[1]) == NOT_OF_THEM
 
 
 def test_a_file_and_its_digest_changed_together(
