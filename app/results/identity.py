@@ -6,8 +6,10 @@ one, keys a study by Patient ID and Study Instance UID.
 """
 
 from pydicom import Dataset
+from pydicom.charset import convert_encodings, default_encoding
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
 
 _CHARACTER_SET = "SpecificCharacterSet"
@@ -48,8 +50,19 @@ def taken_over(header: Dataset, keywords: tuple[str, ...]) -> Dataset:
 
 
 def carry(instance: Dataset, taken: Dataset) -> None:
-    """Have a result carry what was taken over; what else it has of text is ASCII."""
+    """Have a result carry what was taken over; what else it has of text is ASCII.
+
+    Args:
+        instance: to be written in Explicit VR Little Endian.
+        taken: as `taken_over` gives it.
+    """
     if _CHARACTER_SET in instance:
         del instance[_CHARACTER_SET]
+    # What is left to be settled when a dataset is written decodes every element of it. So it is
+    # settled before, and the dataset passes for one that was read as it is written.
+    correct_ambiguous_vr(instance, True)
     for tag in taken.keys():  # noqa: SIM118  (its items would be decoded)
         instance[tag] = taken.get_item(tag)
+    declared = instance.get(_CHARACTER_SET)
+    encodings = convert_encodings(declared) if declared else default_encoding
+    instance.set_original_encoding(False, True, encodings)

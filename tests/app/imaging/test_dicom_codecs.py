@@ -152,7 +152,7 @@ def jpeg(subsampling: int = 0, components: bytes | None = None, **options: Any) 
     buffer = BytesIO()
     Image.fromarray(COLOURS).save(buffer, "JPEG", quality=95, subsampling=subsampling, **options)
     data = bytearray(buffer.getvalue())
-    assert data[2:4] in (b"\xff\xe0", b"\xff\xee")
+    assert data[2:4].hex() in ("ffe0", "ffee")
     del data[2 : 4 + int.from_bytes(data[4:6], "big")]
     if components:
         frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")

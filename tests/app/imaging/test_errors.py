@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 
-from app.imaging import decode as module
 from app.imaging.decode import decode
 from app.imaging.errors import UnreadableImageError, UnsupportedFormatError, blaming_the_image
 from tests import synthetic
@@ -44,7 +43,7 @@ def test_a_shortage_is_not_the_image(
 
     if kind == "PNG":
         data = encoded(CHEST, "PNG")
-        monkeypatch.setattr(module.Image, "open", fail)
+        monkeypatch.setattr("app.imaging.decode.Image.open", fail)
     else:
         data = dicom(CHEST)
         monkeypatch.setattr("app.imaging.dicom.decode_frame", fail)

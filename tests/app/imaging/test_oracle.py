@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 from highdicom.pixels import apply_lut, apply_voi_window
 from pydicom import Dataset, FileMetaDataset, Sequence, dcmread
-from pydicom.pixels import apply_modality_lut, apply_voi_lut, get_decoder
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
     JPEG2000,
     UID,
@@ -118,7 +119,7 @@ DEEP = CHEST.astype(np.uint16) * 15 + 100
 SIGNED = (DEEP.astype(np.int32) - 2048).astype(np.int16)
 COLOURS = np.stack([CHEST, CHEST // 2, 255 - CHEST], axis=-1)
 DECODERS = ["gdcm", "pylibjpeg", "pydicom"]
-CASES = {
+CASES: dict[str, tuple[UID, npt.NDArray[Any], int]] = {
     "baseline": (JPEGBaseline8Bit, CHEST, 8),
     "extended": (JPEGExtended12Bit, DEEP, 12),
     "lossless": (JPEGLosslessSV1, DEEP, 12),
