@@ -58,13 +58,13 @@ class MaskedBatches(keras.utils.PyDataset):
 def distorted(image: Gray, mask: Floats, random: np.random.Generator) -> tuple[Gray, Floats]:
     """The image and its mask as another operator, machine and patient would have had them."""
     image, mask = _placed(image, mask, random)
-    image = _exposed(image.astype(np.float32), random)
-    image = _covered(image, mask, random)
+    film = _covered(_exposed(image.astype(np.float32), random), mask, random)
     if random.random() < 0.3:
-        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.4, 2.5))
+        film = cv2.GaussianBlur(film, (0, 0), random.uniform(0.4, 2.5)).astype(np.float32)
     if random.random() < 0.3:
-        image = image + random.normal(0, random.uniform(2, 14), image.shape)
-    rounded = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+        grain = random.normal(0, random.uniform(2, 14), film.shape)
+        film = film + grain.astype(np.float32)
+    rounded = np.rint(np.clip(film, 0, 255)).astype(np.uint8)
     if random.random() < 0.3:
         rounded = through_jpeg(rounded, int(random.integers(20, 90)))
     return rounded, mask

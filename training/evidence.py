@@ -41,7 +41,7 @@ def measure(
     told = {}
     everywhere = np.ones_like(found.cam[0])
     for label, (name, target) in enumerate(zip(LABELS, _TARGETS, strict=True)):
-        chosen = np.flatnonzero((called == label) & ~without_lungs)
+        chosen = np.flatnonzero((called == label) & ~without_lungs).tolist()
         shares = [evidence_in_lungs(found.cam[i], found.lungs[i], target) for i in chosen]
         given = [(i, share) for i, share in zip(chosen, shares, strict=True) if share is not None]
         if not given:

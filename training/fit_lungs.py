@@ -154,7 +154,7 @@ def _answered(finder: keras.Model, images: data.Images) -> Masked:
     maps = lungs.mark(finder, images.pixels)
     sure = (lungs.certainty(maps) >= _LEAST_CERTAINTY) & (lungs.share(maps) >= _LEAST_SHARE)
     typer.echo(f"sure of the lungs in {sure.sum():,} of {len(images):,} images without masks")
-    return Masked(images.pixels[sure], maps[sure].astype(np.float32) / 255)
+    return Masked(images.pixels[sure], maps[sure].astype(np.float32) / np.float32(255))
 
 
 def _round(

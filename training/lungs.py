@@ -60,7 +60,6 @@ def _convolved(x: keras.KerasTensor, channels: int, name: str) -> keras.KerasTen
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
-@keras.saving.register_keras_serializable("pneumoscope")
 def loss(truth: keras.KerasTensor, logit: keras.KerasTensor) -> keras.KerasTensor:
     """Cross-entropy plus what the soft Dice coefficient lacks, `[N]`."""
     entropy = keras.ops.mean(

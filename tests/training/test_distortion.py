@@ -30,7 +30,8 @@ def test_shape_type_and_range_are_kept() -> None:
     random = np.random.default_rng(0)
     for _ in range(DRAWS):
         pixels, lungs = distortion.distorted(image, mask, random)
-        assert (pixels.shape, pixels.dtype) == ((224, 224), np.uint8)
+        assert pixels.shape == (224, 224)
+        assert pixels.dtype == np.uint8
         assert lungs.shape == (112, 112)
         assert lungs.min() >= 0
         assert lungs.max() <= 1

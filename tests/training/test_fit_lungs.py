@@ -79,7 +79,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(folder: Path, **changes: Any) -> Config:
-    given = {
+    given: dict[str, Any] = {
         "sets": (f"kermany={folder / 'children'}", f"table={folder / 'adults'}"),
         "masks": str(folder / "children"),
         "epochs": 3,

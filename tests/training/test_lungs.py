@@ -85,7 +85,8 @@ def test_a_mask_is_marked_without_specks_in_255ths(finder: keras.Model) -> None:
     # Smaller than a speck once the finder has blurred it.
     pixels[:, 10:14, 10:14] = 75
     found = lungs.mark(finder, pixels)
-    assert (found.shape, found.dtype) == ((3, SIDE, SIDE, 1), np.uint8)
+    assert found.shape == (3, SIDE, SIDE, 1)
+    assert found.dtype == np.uint8
     assert found[0, 60, 30, 0] > 250
     assert found[0, :20].max() < 3
     np.testing.assert_array_equal(found[0], found[1])
