@@ -5,6 +5,7 @@ import logging
 import sys
 from datetime import datetime
 from functools import partial
+from math import ceil
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ from app.protocol import refusing
 from app.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
+
+# For what is still at work when the last upload has come.
+_LAST_SECONDS = 5
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -35,7 +39,10 @@ def serve() -> None:
         host=reader.settings.host,
         port=reader.settings.port,
         http=refusing(reader),
+        ws="none",
         access_log=False,
+        # As long as an upload may take, and as the slowest reader of an answer is waited for.
+        timeout_graceful_shutdown=ceil(reader.settings.upload_seconds) + _LAST_SECONDS,
     )
 
 

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, gt=0, description="most pixels an image may have")
     max_files: int = Field(16, gt=0, description="most files in one `/predict/batch`")
     max_in_flight: int = Field(64, gt=0, description="requests at work at once; beyond it, 503")
+    max_connections: int = Field(
+        512, gt=0, description="connections at once; beyond it, those that wait longest are closed"
+    )
     overlay_max_side: int = Field(
         DEFAULT_PICTURE_SIDE, ge=64, description="longest side of an overlay, in pixels"
     )

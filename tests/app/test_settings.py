@@ -41,6 +41,7 @@ def test_defaults() -> None:
         ("max_pixels", "4096", 4096),
         ("max_files", "2", 2),
         ("max_in_flight", "1", 1),
+        ("max_connections", "8", 8),
         ("overlay_max_side", "64", 64),
     ],
 )
@@ -66,6 +67,7 @@ def test_the_environment(
         ("max_pixels", "0"),
         ("max_files", "0"),
         ("max_in_flight", "0"),
+        ("max_connections", "0"),
         ("overlay_max_side", "63"),
     ],
 )
