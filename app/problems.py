@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.imaging.errors import ImageError, UnsupportedFormatError
+from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -68,7 +69,8 @@ def busy() -> Problem:
 def of_image(error: ImageError) -> Problem:
     if isinstance(error, UnsupportedFormatError):
         return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_format", str(error))
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_image", str(error))
+    code = NOT_A_CHEST_XRAY if isinstance(error, NoLungsError) else "unreadable_image"
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, code, str(error))
 
 
 def install(app: FastAPI) -> None:

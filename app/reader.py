@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -17,46 +16,17 @@ from app import cores, problems
 from app.imaging import overlay
 from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
 from app.inference.batcher import Batcher
-from app.inference.engine import Answers, Engine
+from app.inference.engine import OUTPUTS, Engine
+from app.lungs import NoLungsError, outline
 from app.metrics import Metrics
+from app.reading import Reading, judge
 from app.settings import Settings
 from model_store.manifest import Manifest
 from model_store.store import ModelError
 
 log = logging.getLogger("pneumoscope")
 
-NOT_LIKE_A_CHEST_XRAY = "not_like_a_chest_xray"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One radiograph, read.
-
-    Attributes:
-        radiograph: the decoded image.
-        answers: the model's outputs, N = 1.
-        label: `NORMAL` or `PNEUMONIA`.
-        prediction_set: the labels that conformal prediction leaves.
-        warnings: machine-readable codes.
-        seconds: by stage; rendering adds its own.
-    """
-
-    radiograph: Radiograph
-    answers: Answers
-    label: str
-    prediction_set: list[str]
-    warnings: list[str]
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def target(self) -> overlay.Target:
-        """What an overlay shows that explains the label."""
-        return "pneumonia" if self.label == "PNEUMONIA" else "normal"
-
-    @property
-    def probability(self) -> float:
-        return float(self.answers.probability[0])
 
 
 class Reader:
@@ -127,6 +97,7 @@ class Reader:
 
         Raises:
             ImageError: the file is no image, or none that can be read.
+            NoLungsError: there are no lungs on it, and the settings say to refuse such images.
         """
         seconds: dict[str, float] = {}
 
@@ -142,7 +113,11 @@ class Reader:
         seconds |= {"queue": waited + queued, "infer": inferred}
         for stage in ("queue", "infer"):
             self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
-        return self._judge(radiograph, answers, seconds)
+        reading = judge(radiograph, answers, self.manifest, seconds)
+        if not reading.lungs.found and self.settings.unsuitable == "refuse":
+            raise NoLungsError
+        self._count(reading)
+        return reading
 
     async def render(
         self,
@@ -159,11 +134,13 @@ class Reader:
         """
 
         def draw() -> tuple[bytes, int, int]:
+            contours = outline(reading.answers.lungs[0]) if reading.lungs.found else []
             picture = overlay.overlay(
                 reading.radiograph.pixels,
                 reading.answers.cam[0],
                 target,
                 self.settings.overlay_max_side,
+                contours,
             )
             height, width, _ = picture.shape
             return encode(picture), width, height
@@ -178,22 +155,11 @@ class Reader:
         self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return result
 
-    def _judge(
-        self, radiograph: Radiograph, answers: Answers, seconds: dict[str, float]
-    ) -> Reading:
-        calibration = self.manifest.calibration
-        probability = float(answers.probability[0])
-        normal, pneumonia = self.manifest.labels
-        label = pneumonia if probability >= calibration.operating_point.threshold else normal
-        warnings = list(radiograph.warnings)
-        if answers.novelty[0] > calibration.novelty_limit:
-            warnings.append(NOT_LIKE_A_CHEST_XRAY)
-        self.metrics.predictions.labels(label).inc()
-        self.metrics.probability.observe(probability)
-        for code in warnings:
+    def _count(self, reading: Reading) -> None:
+        self.metrics.predictions.labels(reading.label).inc()
+        self.metrics.probability.observe(reading.probability)
+        for code in reading.warnings:
             self.metrics.warnings.labels(code).inc()
-        prediction_set = calibration.conformal.prediction_set(probability)
-        return Reading(radiograph, answers, label, prediction_set, warnings, seconds)
 
     async def try_engine(self) -> None:
         """Infer blank images: one, and in batches of every power of two.
@@ -207,8 +173,7 @@ class Reader:
         for power in range(len(blank).bit_length()):
             infer = partial(self.engine.infer, blank[: 1 << power])
             answers = await loop.run_in_executor(self._pool, infer)
-            outputs = (answers.logit, answers.probability, answers.cam, answers.novelty)
-            if not all(np.isfinite(output).all() for output in outputs):
+            if not all(np.isfinite(getattr(answers, name)).all() for name in OUTPUTS):
                 raise ModelError("The model's answers to a blank image are not finite.")
 
     async def _warm_up(self) -> None:

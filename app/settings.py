@@ -1,6 +1,7 @@
 """The settings, read from the environment with the prefix `PNEUMOSCOPE_`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -37,6 +38,10 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(64, gt=0, description="requests at work at once; beyond it, 503")
     max_connections: int = Field(
         512, gt=0, description="connections at once; beyond it, those that wait longest are closed"
+    )
+    unsuitable: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="an image without lungs: `refuse` it, or answer with the label INDETERMINATE",
     )
     overlay_max_side: int = Field(
         DEFAULT_PICTURE_SIDE, ge=64, description="longest side of an overlay, in pixels"

@@ -66,14 +66,29 @@ class Conformal(Part):
         return ["NORMAL"] if normal else ["PNEUMONIA"]
 
 
+class LungCriteria(Part):
+    """What the marked lungs of an image must have, or it counts as one without lungs."""
+
+    least_share: Fraction = Field(
+        description="smallest share of the image that both lungs cover together"
+    )
+    least_certainty: Fraction = Field(
+        description="smallest mean P(lung) over what they cover, which is where P(lung) >= 0.5"
+    )
+
+
 class Calibration(Part):
-    """How the logit became a probability, a label and a set, and on how many held-out images."""
+    """How the logit became a probability, a label and a set, and on how many held-out images.
+
+    And which images the model is not for.
+    """
 
     images: int = Field(gt=0)
     patients: int = Field(gt=0)
     scaling: Scaling
     operating_point: OperatingPoint
     conformal: Conformal
+    lungs: LungCriteria
     novelty_limit: float = Field(
         gt=0, description="an image of higher novelty is not like the training images"
     )

@@ -13,7 +13,7 @@ from app.imaging.decode import to_model_input
 from app.inference.openvino_engine import has_vnni
 from model_store.store import ModelVersion, resolve
 from tests import synthetic
-from training import data, export, model, negatives
+from training import data, export, lungs, model, negatives
 
 ORIGIN = export.Origin(backbone="Tiny", command="pytest", seed=0)
 # To draw all of `negatives.COUNT` images of each kind takes most of a measurement's time.
@@ -46,31 +46,47 @@ def parts() -> dict[str, data.Images]:
 
 
 @pytest.fixture(scope="session")
-def network(parts: dict[str, data.Images]) -> model.Network:
+def finder() -> keras.Model:
+    """Marks what is as dark as the lungs of drawn chests, and has nothing to learn."""
+    image = keras.Input((224, 224, 1))
+    soft = keras.layers.AveragePooling2D(9, 1, "same")(image)
+    gray = keras.layers.AveragePooling2D(2)(soft)
+    return keras.Model(image, 6.0 - keras.ops.square((gray - 75.0) / 12.0))
+
+
+@pytest.fixture(scope="session")
+def network(finder: keras.Model, parts: dict[str, data.Images]) -> model.Network:
     """Two convolutions, trained for a moment on the drawn images."""
     keras.utils.set_random_seed(0)
     rgb = keras.Input((224, 224, 3))
     hidden = keras.layers.Conv2D(8, 8, strides=8, activation="relu")(rgb)
-    features = keras.layers.Conv2D(16, 4, strides=4, activation="relu")(hidden)
+    features = keras.layers.Conv2D(16, 2, strides=2, activation="relu")(hidden)
     trunk = keras.Model(rgb, features)
-    tiny = model.assemble(trunk, lambda pixels: pixels / 127.5 - 1, [], 0.0, 0, [])
-    plain = keras.Sequential([tiny.backbone, tiny.head])
-    plain.compile(keras.optimizers.Adam(3e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    tiny = model.assemble(trunk, lambda pixels: pixels / 127.5 - 1, [], 0.0, 0)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    tiny.classifier.compile(keras.optimizers.Adam(3e-3), loss)
     train = parts[data.TRAIN]
-    plain.fit(train.pixels, train.labels, batch_size=8, epochs=40, verbose=0)
+    shown = train.pixels, lungs.mark(finder, train.pixels)
+    tiny.classifier.fit(shown, train.labels, batch_size=8, epochs=40, verbose=0)
     return tiny
 
 
 @pytest.fixture(scope="session")
+def trained(finder: keras.Model, network: model.Network) -> export.Trained:
+    """Both networks."""
+    return export.Trained(finder, network)
+
+
+@pytest.fixture(scope="session")
 def model_root(
-    network: model.Network, parts: dict[str, data.Images], tmp_path_factory: pytest.TempPathFactory
+    trained: export.Trained, parts: dict[str, data.Images], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A model store that holds `pneumonia/1`, written by the project's own export."""
     root = tmp_path_factory.mktemp("model_store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(negatives, "COUNT", FEW)
         patch.setattr(export, "_GRAPH_TOLERANCE", LOOSE)
-        export.add_version(network, parts, ORIGIN, root / "pneumonia")
+        export.add_version(trained, parts, ORIGIN, root / "pneumonia")
     return root
 
 
@@ -97,6 +113,12 @@ def _directory(variable: str) -> Path:
 def chest_xray_dir() -> Path:
     """DIR of DIR/train/{NORMAL,PNEUMONIA}/*, or the test is skipped."""
     return _directory("CHEST_XRAY_DIR")
+
+
+@pytest.fixture(scope="session")
+def adult_xray_dir() -> Path:
+    """DIR of DIR/manifest.csv and the images it names, or the test is skipped."""
+    return _directory("ADULT_XRAY_DIR")
 
 
 @pytest.fixture(scope="session")

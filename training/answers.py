@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from app.inference.engine import Answers
+from app.inference.engine import OUTPUTS, Answers
 
 
 class Answering(Protocol):
@@ -31,8 +31,5 @@ def infer(engine: Answering, pixels: npt.NDArray[np.uint8], title: str | None = 
     with typer.progressbar(starts, label=title, hidden=title is None) as batches:
         parts = [engine.infer(pixels[at : at + engine.max_batch]) for at in batches]
     return Answers(
-        *(
-            np.concatenate([getattr(part, output) for part in parts])
-            for output in ("logit", "probability", "cam", "novelty")
-        )
+        *(np.concatenate([getattr(part, output) for part in parts]) for output in OUTPUTS)
     )

@@ -9,11 +9,15 @@ or was hung the wrong way round, and neither is what the service gets. A vertica
 on the head.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import keras
 
-FAMILIES = ("geometry", "exposure", "sharpness", "erasing")
+from training.view import GRAY
+
+_JITTER = 0.03
+FAMILIES = ("geometry", "exposure", "sharpness", "looks", "erasing")
 
 
 @keras.saving.register_keras_serializable("pneumoscope")
@@ -85,8 +89,108 @@ class RandomNoise(keras.layers.Layer):
         return {**super().get_config(), "most": self.most, "seed": self.seed}
 
 
-def layers(seed: int, without: Collection[str] = ()) -> list[keras.layers.Layer]:
-    """The layers in their order, each on float images `[N, height, width, 1]` of 0..255.
+@keras.saving.register_keras_serializable("pneumoscope")
+class RandomDetail(keras.layers.Layer):
+    """Strengthen or weaken the two finest octaves of images 0..255, each by a gain of its own.
+
+    Detectors and their software sharpen edges or smooth noise, each set in its own way. The
+    logarithm of a gain is drawn uniformly from within +- `log_gain` for each image.
+
+    Shape `[N, height, width, 1]` in and out; the identity outside training.
+    """
+
+    def __init__(self, log_gain: float, seed: int | None = None, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.log_gain = log_gain
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        if not training:
+            return images
+        # Boxes twice are nearly a Gaussian.
+        soft = _boxed(_boxed(images, 3), 3)
+        softer = _boxed(_boxed(soft, 5), 5)
+        shape = (keras.ops.shape(images)[0], 1, 1, 1)
+        fine, coarse = (
+            keras.ops.exp(
+                keras.random.uniform(shape, -self.log_gain, self.log_gain, seed=self.generator)
+            )
+            for _ in range(2)
+        )
+        return keras.ops.clip(
+            softer + coarse * (soft - softer) + fine * (images - soft), 0.0, 255.0
+        )
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "log_gain": self.log_gain, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("pneumoscope")
+class RandomLook(keras.layers.Layer):
+    """Leave one of the two looks of fields 0..255 `[N, side, side, 2]` gray, with a `chance`.
+
+    So neither look is leant on alone. The identity outside training.
+    """
+
+    def __init__(self, chance: float, seed: int | None = None, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.chance = chance
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, fields: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        if not training:
+            return fields
+        drawn = keras.random.uniform(
+            (keras.ops.shape(fields)[0], 1, 1, 1), 0, 1, seed=self.generator
+        )
+        first, second = drawn < self.chance / 2, drawn > 1 - self.chance / 2
+        left_out = keras.ops.concatenate([first, second], axis=-1)
+        return keras.ops.where(left_out, GRAY, fields)
+
+    def get_config(self) -> dict[str, object]:
+        return {**super().get_config(), "chance": self.chance, "seed": self.seed}
+
+
+def _boxed(images: keras.KerasTensor, side: int) -> keras.KerasTensor:
+    return keras.ops.average_pool(images, side, 1, "same")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What varies the image with its lungs, and what varies the field.
+
+    Attributes:
+        jitter: of the field's box, see `view.LungField`.
+        turning: layers on image and lungs together.
+        developing: layers on the image.
+        covering: layers on the field.
+    """
+
+    jitter: float
+    turning: list[keras.layers.Layer]
+    developing: list[keras.layers.Layer]
+    covering: list[keras.layers.Layer]
+
+    def of_image(
+        self, image: keras.KerasTensor, lungs: keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Turn images 0..255 `[N, h, w, 1]` and P(lung) `[N, h / 2, w / 2, 1]`; develop images."""
+        enlarged = keras.layers.UpSampling2D(2, dtype="float32", name="enlarge")(lungs)
+        both = keras.layers.Concatenate(dtype="float32", name="image_and_lungs")([image, enlarged])
+        both = _through(self.turning, both)
+        image, lungs = both[..., :1], both[..., 1:]
+        lungs = keras.layers.AveragePooling2D(2, dtype="float32", name="reduce")(lungs)
+        return _through(self.developing, image), lungs
+
+    def of_field(self, field: keras.KerasTensor) -> keras.KerasTensor:
+        """Cover parts of fields 0..255 `[N, side, side, 1]`."""
+        return _through(self.covering, field)
+
+
+def layers(seed: int, without: Collection[str] = ()) -> Augmentation:
+    """The layers of each step, in their order. The view moves and sizes the box.
 
     Args:
         seed: of their draws.
@@ -94,23 +198,35 @@ def layers(seed: int, without: Collection[str] = ()) -> list[keras.layers.Layer]
     """
     # Pixels stay float32 whatever precision the backbone computes in.
     common = {"dtype": "float32"}
-    geometry = common | {"fill_mode": "constant", "fill_value": 0.0}
     intensity = common | {"value_range": (0, 255)}
     families = {
         "geometry": [
-            keras.layers.RandomRotation(0.04, seed=seed, **geometry),
-            keras.layers.RandomTranslation(0.1, 0.1, seed=seed + 1, **geometry),
-            keras.layers.RandomZoom((-0.3, 0.1), (-0.3, 0.1), seed=seed + 2, **geometry),
+            keras.layers.RandomRotation(
+                0.03, fill_mode="constant", fill_value=0.0, seed=seed, **common
+            )
         ],
-        "exposure": [RandomExposure(0.4, (-30, 60), (180, 280), seed=seed + 3, **common)],
+        "exposure": [RandomExposure(0.4, (-20, 40), (200, 275), seed=seed + 3, **common)],
         "sharpness": [
-            keras.layers.RandomGaussianBlur(
-                0.5, kernel_size=7, sigma=(0.1, 1.5), seed=seed + 4, **intensity
-            ),
-            RandomNoise(5.0, seed=seed + 5, **common),
+            RandomDetail(0.9, seed=seed + 4, **common),
+            RandomNoise(3.0, seed=seed + 5, **common),
         ],
+        "looks": [RandomLook(0.3, seed=seed + 7, **common)],
         "erasing": [
-            keras.layers.RandomErasing(0.4, scale=(0.02, 0.15), seed=seed + 6, **intensity)
+            keras.layers.RandomErasing(
+                0.4, scale=(0.02, 0.12), fill_value=GRAY, seed=seed + 6, **intensity
+            )
         ],
     }
-    return [layer for name, family in families.items() if name not in without for layer in family]
+    chosen = {name: [] if name in without else family for name, family in families.items()}
+    return Augmentation(
+        _JITTER if chosen["geometry"] else 0.0,
+        chosen["geometry"],
+        chosen["sharpness"] + chosen["exposure"],
+        chosen["erasing"],
+    )
+
+
+def _through(steps: Sequence[keras.layers.Layer], images: keras.KerasTensor) -> keras.KerasTensor:
+    for step in steps:
+        images = step(images)
+    return images

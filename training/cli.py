@@ -12,6 +12,10 @@ from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 TrainingData = Annotated[
     Path, typer.Argument(metavar="DIR", help="labelled images: DIR/train/{NORMAL,PNEUMONIA}/*")
 ]
+TrainingSets = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME=DIR...", help="labelled images, such as kermany=chest_xray"),
+]
 ModelStore = Annotated[
     Path, typer.Option(help="the folder of the models", show_default="the project's own")
 ]
@@ -55,8 +59,37 @@ def download(
 
 
 @app.command()
+def lungs(
+    sets: TrainingSets,
+    masks: Annotated[
+        Path,
+        typer.Option(help="masks that people drew, beside the images or in V7's layout"),
+    ],
+    run: Annotated[
+        Path, typer.Option(file_okay=False, help="where the run is kept; give it again to resume")
+    ],
+    epochs: Annotated[int, typer.Option(min=1, help="of the first round")] = 14,
+    more_epochs: Annotated[int, typer.Option(min=1, help="of the second round")] = 7,
+    learning_rate: Annotated[float, typer.Option(help="Adam's")] = 2e-3,
+    seed: Annotated[int, typer.Option(help="of the split, the initialisers and the order")] = 0,
+) -> None:
+    """Train the lung finder, which `fit` needs.
+
+    The first round learns from the masks, the second one also from what the
+    first one answers to the sets that have none. Validation and calibration
+    patients are held out, and those of `fit` are the same.
+    """
+    from training.fit_lungs import Config
+    from training.fit_lungs import fit as run_fit
+
+    config = Config(tuple(sets), str(masks), epochs, more_epochs, learning_rate, seed)
+    typer.echo(f"the weights are {run_fit(config, run)}")
+
+
+@app.command()
 def fit(
-    data_dir: TrainingData,
+    sets: TrainingSets,
+    lungs: Annotated[Path, typer.Option(help="the directory of a finished `lungs`")],
     run: Annotated[
         Path, typer.Option(file_okay=False, help="where the run is kept; give it again to resume")
     ],
@@ -66,7 +99,7 @@ def fit(
     ] = "imagenet",
     dropout: Annotated[float, typer.Option(min=0, max=0.9)] = 0.3,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
-    head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 2,
+    head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 1,
     head_learning_rate: Annotated[float, typer.Option(help="Adam's, in the first phase")] = 5e-4,
     small_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the second phase")] = 12,
     epochs: Annotated[int, typer.Option(min=1, help="most epochs of the third phase")] = 12,
@@ -81,12 +114,13 @@ def fit(
     ] = "float32",
     seed: Annotated[int, typer.Option(help="of the split, the initialisers and the order")] = 0,
 ) -> None:
-    """Fine-tune an ImageNet network to tell PNEUMONIA from NORMAL.
+    """Fine-tune an ImageNet network to tell PNEUMONIA from NORMAL in the lung field.
 
     First the layers without ImageNet weights are trained, then the whole
-    network at a lower rate, on images of half the side and then of the whole,
-    each phase until the area under the validation patients' ROC curve stops
-    growing. Validation and calibration patients are held out of DIR/train.
+    network at a lower rate, on small fields and then on large ones, each phase
+    until the area under the validation patients' ROC curve stops growing.
+    Every label of every set counts alike. Validation and calibration patients
+    are held out.
 
     RUN holds the log of every epoch and the best weights. A fit that was
     killed at any moment resumes with the same command. `export` makes a
@@ -96,7 +130,8 @@ def fit(
     from training.fit import fit as run_fit
 
     config = Config(
-        data=str(data_dir),
+        sets=tuple(sets),
+        lungs=str(lungs),
         backbone=backbone,
         weights=weights,
         dropout=dropout,
@@ -153,10 +188,11 @@ def evaluate(
         Path, typer.Option(file_okay=False, help="where metrics.json and figures/ are written")
     ],
     dataset: Annotated[
-        Literal["kermany", "nih", "rsna"],
+        Literal["kermany", "nih", "rsna", "table"],
         typer.Option(
             help="kermany: DIR/{NORMAL,PNEUMONIA}/*, your own images too; nih: ChestX-ray14;"
-            " rsna: the Pneumonia Detection Challenge of 2018"
+            " rsna: the Pneumonia Detection Challenge of 2018; table: DIR/manifest.csv beside"
+            " images, see docs/data.md"
         ),
     ] = "kermany",
     explanations: Annotated[

@@ -1,9 +1,11 @@
 """Labelled images: what one is, how they split, how they are read."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,10 @@ from app.imaging.errors import ImageError
 LABELS = ("NORMAL", "PNEUMONIA")
 TRAIN, VALIDATION, CALIBRATION = "train", "validation", "calibration"
 
+Population = Literal["child", "adult", "unknown"]
+View = Literal["AP", "PA", ""]
+Sex = Literal["F", "M", ""]
+
 _FOLDS = 10
 
 
@@ -25,11 +31,32 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Sample:
-    """One image file; `label` indexes `LABELS`, `patient` tells whose it is within its set."""
+    """One image file, and what its set tells of it.
+
+    Attributes:
+        path: the file.
+        label: an index of `LABELS`.
+        patient: whose image it is, within its set; among several sets only after
+            `training.datasets.find_all`.
+        source: the set's name.
+        population: whether the patient is a child, which is one of less than 18 years.
+        view: the projection, from the front (AP) or from the back (PA); empty where it is unknown.
+        sex: the patient's, as DICOM has it; empty where it is unknown or other.
+        age: the patient's, in years; None where it is unknown.
+        weight: how much the label counts in training; less than 1 where it is doubtful.
+        label_origin: who or what gave the label.
+    """
 
     path: Path
     label: int
     patient: str
+    source: str = ""
+    population: Population = "unknown"
+    view: View = ""
+    sex: Sex = ""
+    age: float | None = None
+    weight: float = 1.0
+    label_origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,10 +80,12 @@ class Images:
 
 
 def split(samples: Sequence[Sample], seed: int) -> dict[str, list[Sample]]:
-    """Split by patient, stratified by label, into train (80 %), validation and calibration.
+    """Split by patient into train (80 %), validation and calibration.
 
-    Validation stops the training, so what is then fitted to the model's answers (scaling,
-    threshold, prediction sets, novelty) is fitted to patients that neither of them saw.
+    Each part has its share of each label of each population, so that several sets split at once;
+    images of a single population split as if it were unknown. Validation stops the training, so
+    what is then fitted to the model's answers (scaling, threshold, prediction sets, novelty) is
+    fitted to patients that neither of them saw.
 
     Raises:
         DataError: fewer than ten patients of a label.
@@ -67,7 +96,7 @@ def split(samples: Sequence[Sample], seed: int) -> dict[str, list[Sample]]:
         if len(set(patients[labels == label])) < _FOLDS:
             raise DataError(f"A split needs at least {_FOLDS} patients with {name} images.")
     folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    held_out = [fold for _, fold in folds.split(labels, labels, patients)][:2]
+    held_out = [fold for _, fold in folds.split(labels, _strata(samples), patients)][:2]
     parts = dict(zip((VALIDATION, CALIBRATION), held_out, strict=True))
     parts[TRAIN] = np.setdiff1d(np.arange(len(samples)), np.concatenate(held_out))
     return {name: [samples[i] for i in indices] for name, indices in parts.items()}
@@ -108,6 +137,25 @@ def read(path: Path) -> Radiograph:
         ImageError: it cannot be read.
     """
     return decode(path.read_bytes())
+
+
+def _strata(samples: Sequence[Sample]) -> list[str]:
+    """The label and the population of each sample.
+
+    Where too few patients share both for every fold to have one, the label's most frequent
+    population stands for theirs.
+    """
+    strata = [(sample.label, sample.population) for sample in samples]
+    counts = Counter(strata)
+    patients = Counter(
+        stratum for stratum, _ in {(s, x.patient) for s, x in zip(strata, samples, strict=True)}
+    )
+    largest = {
+        label: max((s for s in counts if s[0] == label), key=counts.__getitem__)
+        for label in {label for label, _ in counts}
+    }
+    merged = {s: s if patients[s] >= _FOLDS else largest[s[0]] for s in counts}
+    return ["{} {}".format(*merged[stratum]) for stratum in strata]
 
 
 def _input(sample: Sample) -> npt.NDArray[np.uint8] | ImageError:

@@ -22,9 +22,21 @@ from app.inference.openvino_graph import GRAPH, WEIGHTS
 from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
 from model_store.store import ModelVersion, sha256, versions
-from training import calibrate, card, data, evaluate, explanations, fit, model, openvino_graph
+from training import (
+    balance,
+    calibrate,
+    card,
+    data,
+    evaluate,
+    explanations,
+    fit,
+    fit_lungs,
+    lungs,
+    model,
+    openvino_graph,
+)
 from training.answers import Answering, infer
-from training.datasets import kermany
+from training.datasets import find_all
 from training.novelty import fit_density
 from training.served import ServedModel
 
@@ -50,6 +62,18 @@ class Origin:
     about: str = ""
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What marks the lungs, and what reads the field around them."""
+
+    finder: keras.Model
+    network: model.Network
+
+    @property
+    def parts(self) -> tuple[keras.Model, model.Network]:
+        return self.finder, self.network
+
+
 def export(run: Path, folder: Path, version: int | None = None, about: str = "") -> Path:
     """Calibrate the finished fit in `run` and write it as `folder/version`.
 
@@ -67,17 +91,21 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     weights = fit.weights(run)
     if version:
         _check_new(folder / str(version))
+    finder = fit_lungs.load(Path(config.lungs))
     network = model.build(config.backbone, model.NO_WEIGHTS, config.dropout, config.seed)
     network.classifier.load_weights(weights)
-    found = data.split(kermany.find(Path(config.data) / "train"), config.seed)
-    parts = {part: data.load(samples, f"{part} images") for part, samples in found.items()}
-    command = (run / "command.txt").read_text().strip()
-    origin = Origin(config.backbone, command, config.seed, about)
-    return add_version(network, parts, origin, folder, version)
+    found = data.split(find_all(config.sets), config.seed)
+    # Doubtful labels may train, but decide nothing of what is told.
+    sure = {part: [s for s in samples if s.weight == 1] for part, samples in found.items()}
+    kept = sure | {data.TRAIN: found[data.TRAIN]}
+    parts = {part: data.load(samples, f"{part} images") for part, samples in kept.items()}
+    commands = [(Path(at) / "command.txt").read_text().strip() for at in (config.lungs, run)]
+    origin = Origin(config.backbone, "\n".join(commands), config.seed, about)
+    return add_version(Trained(finder, network), parts, origin, folder, version)
 
 
 def add_version(
-    network: model.Network,
+    trained: Trained,
     parts: dict[str, data.Images],
     origin: Origin,
     folder: Path,
@@ -86,7 +114,7 @@ def add_version(
     """Write `folder/version`: the SavedModel, its manifest and its model card.
 
     Args:
-        network: trained.
+        trained: both networks.
         parts: the training, validation and calibration images.
         origin: what the manifest and the card tell of the training.
         folder: the model's, named after it.
@@ -97,7 +125,7 @@ def add_version(
     """
     version = version or max(versions(folder.parent, folder.name), default=0) + 1
     with new_version(folder, version) as path:
-        calibration, float16_error = write(network, parts, path)
+        calibration, float16_error = write(trained, parts, path)
         manifest = Manifest(
             name=folder.name,
             version=version,
@@ -119,7 +147,7 @@ def add_version(
 
 
 def write(
-    network: model.Network, parts: dict[str, data.Images], folder: Path
+    trained: Trained, parts: dict[str, data.Images], folder: Path
 ) -> tuple[Calibration, float]:
     """Write the SavedModel into `folder`, calibrated on the calibration part.
 
@@ -128,16 +156,19 @@ def write(
     Raises:
         ExportError: the written model disagrees with the trained one.
     """
-    density = fit_density(_pooled(network, parts[data.TRAIN]))
+    density = fit_density(_pooled(trained, parts[data.TRAIN]))
     held_out = parts[data.CALIBRATION]
     labels = held_out.labels.astype(np.float64)
-    answers = infer(ServedModel(network, _UNSCALED, density), held_out.pixels)
+    sets = np.array([sample.source for sample in held_out.samples])
+    counts = balance.weights(held_out.samples).astype(np.float64)
+    answers = infer(ServedModel(*trained.parts, _UNSCALED, density), held_out.pixels)
     logits = answers.logit.astype(np.float64)
-    scaling = calibrate.scaling(logits, labels)
+    scaling = calibrate.scaling(logits, labels, counts)
     probabilities = calibrate.probability(logits, scaling)
-    ServedModel(network, scaling, density).save(folder)
-    trained = network.classifier.predict(held_out.pixels, _BATCH, verbose=0)
-    expected = calibrate.probability(trained, scaling)
+    ServedModel(*trained.parts, scaling, density).save(folder)
+    marked = lungs.mark(trained.finder, held_out.pixels)
+    logit = trained.network.classifier.predict((held_out.pixels, marked), _BATCH, verbose=0)
+    expected = calibrate.probability(logit, scaling)
     float16_error = _error(TensorFlowEngine(folder), held_out, expected)
     # Written this way round, NaN is refused too.
     if not float16_error <= _TOLERANCE:
@@ -150,9 +181,10 @@ def write(
         images=len(held_out),
         patients=len(set(held_out.patients)),
         scaling=scaling,
-        operating_point=calibrate.operating_point(probabilities, labels),
-        conformal=calibrate.conformal(probabilities, labels),
+        operating_point=calibrate.operating_point(probabilities, labels, sets),
+        conformal=calibrate.conformal(probabilities, labels, sets),
         novelty_limit=calibrate.novelty_limit(answers.novelty.astype(np.float64)),
+        lungs=calibrate.lung_criteria(answers.lungs),
     )
     return calibration, float16_error
 
@@ -224,7 +256,14 @@ def _error(loaded: Answering, images: data.Images, expected: calibrate.Floats) -
     return float(np.abs(infer(loaded, images.pixels).probability - expected).max())
 
 
-def _pooled(network: model.Network, images: data.Images) -> npt.NDArray[np.float32]:
-    pooling = keras.Sequential([network.backbone, keras.layers.GlobalAveragePooling2D()])
-    features: npt.NDArray[np.float32] = pooling.predict(images.pixels, _BATCH)
-    return features
+def _pooled(trained: Trained, images: data.Images) -> npt.NDArray[np.float32]:
+    """The features of the lungs, `[N, channels]`."""
+    network = trained.network
+    pooled = []
+    for start in range(0, len(images), _BATCH):
+        pixels = images.pixels[start : start + _BATCH]
+        marked = lungs.mark(trained.finder, pixels).astype(np.float32) / 255
+        shown, cells, _ = network.view(pixels.astype(np.float32), marked)
+        features = network.backbone.predict_on_batch(shown)
+        pooled.append(keras.ops.convert_to_numpy(network.pooling(features, cells)))
+    return np.concatenate(pooled)

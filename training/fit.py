@@ -9,7 +9,7 @@ import csv
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,15 @@ import keras
 import numpy as np
 import typer
 
-from app.imaging.decode import MODEL_SIDE
-from training import acquisition, data, model, normalisation
-from training.batches import Batches, TrainingBatches, shrunk
+from training import balance, data, fit_lungs, lungs, model, normalisation
+from training.batches import Batches, TrainingBatches
 from training.command import command
-from training.datasets import kermany
+from training.datasets import find_all
 
 # The area, not the loss: scaling the logits later makes good what shifts or stretches them all.
 MONITOR, MODE = "val_auc", "max"
 _PATIENCE = 4
-_SMALL_SIDE = MODEL_SIDE // 2
+_SMALL_SIDE = 128
 _AVERAGING = 0.99
 _WEIGHTS = "final.weights.h5"
 
@@ -42,7 +41,8 @@ class RunError(Exception):
 class Config:
     """All that decides the outcome of a fit."""
 
-    data: str
+    sets: tuple[str, ...]
+    lungs: str
     backbone: str
     weights: str
     dropout: float
@@ -65,14 +65,15 @@ class Config:
             RunError: there is none.
         """
         try:
-            return cls(**json.loads((run / "config.json").read_text()))
+            found = json.loads((run / "config.json").read_text())
         except FileNotFoundError:
             raise RunError(f"{run} is not the directory of a `fit`.") from None
+        return cls(**found | {"sets": tuple(found["sets"])})
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of the training with its own learning rate, on images of `side` x `side`."""
+    """A part of the training with its own learning rate, on fields of `side` x `side`."""
 
     name: str
     side: int
@@ -127,10 +128,12 @@ def fit(config: Config, run: Path) -> Path:
         DataError, WeightsError: unusable images or weights.
     """
     _claim(run, config)
-    parts = data.split(kermany.find(Path(config.data) / "train"), config.seed)
+    finder = fit_lungs.load(Path(config.lungs))
+    parts = data.split(find_all(config.sets), config.seed)
     train = data.load(parts[data.TRAIN], "training images")
     validation = data.load(parts[data.VALIDATION], "validation images")
-    counts = acquisition.weights(train, validation)
+    marked = [lungs.mark(finder, images.pixels) for images in (train, validation)]
+    counts = [balance.weights(images.samples) for images in (train, validation)]
     best: Path | None = None
     for phase in phases(config):
         network = model.build(
@@ -144,23 +147,23 @@ def fit(config: Config, run: Path) -> Path:
         if best:
             network.classifier.load_weights(best)
         batches = (
-            TrainingBatches(_at(phase.side, train), config.batch_size, counts[0], config.seed),
-            Batches(_at(phase.side, validation), config.batch_size, counts[1]),
+            TrainingBatches(train, marked[0], config.batch_size, counts[0], config.seed),
+            Batches(validation, marked[1], config.batch_size, counts[1]),
         )
         best = _train(network, phase, config, batches, run / phase.name)
     network.classifier.load_weights(best)
-    return _settle(network, train, config, run)
+    return _settle(network, train, marked[0], config, run)
 
 
 def phases(config: Config) -> list[Phase]:
     """First what starts untrained, then the whole network at a lower rate.
 
-    Most of it on images of half the side: four epochs in the time of one.
+    Most of it on smaller fields: three epochs in the time of one.
     """
     return [
         Phase("1-head", _SMALL_SIDE, False, config.head_epochs, config.head_learning_rate),
         Phase("2-small", _SMALL_SIDE, True, config.small_epochs, config.learning_rate),
-        Phase("3-all", MODEL_SIDE, True, config.epochs, config.learning_rate),
+        Phase("3-all", model.FIELD_SIDE, True, config.epochs, config.learning_rate),
     ]
 
 
@@ -185,20 +188,19 @@ def log(folder: Path) -> Rows:
         return list(csv.DictReader(file))
 
 
-def _settle(network: model.Network, images: data.Images, config: Config, run: Path) -> Path:
+def _settle(
+    network: model.Network, images: data.Images, marked: lungs.Gray, config: Config, run: Path
+) -> Path:
     """Write the weights with the statistics of the images as they are; returns the file."""
     path = run / _WEIGHTS
     if not path.exists():
         order = np.random.default_rng(config.seed).permutation(len(images))
-        normalisation.estimate(network.backbone, images.pixels[order], config.batch_size)
+        shown = images.pixels[order], marked[order]
+        normalisation.estimate(network, shown, config.batch_size)
         fresh = run / "new.weights.h5"
         network.classifier.save_weights(fresh)
         fresh.replace(path)
     return path
-
-
-def _at(side: int, images: data.Images) -> data.Images:
-    return replace(images, pixels=shrunk(images.pixels, side))
 
 
 def _claim(run: Path, config: Config) -> None:

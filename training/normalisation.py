@@ -11,23 +11,30 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from training.model import Network
 
-def estimate(model: keras.Model, pixels: npt.NDArray[np.uint8], batch_size: int) -> None:
-    """Replace the moving statistics by those of the images.
+Gray = npt.NDArray[np.uint8]
+
+
+def estimate(network: Network, shown: tuple[Gray, Gray], batch_size: int) -> None:
+    """Replace the moving statistics by those of the images' fields.
 
     Args:
-        model: takes float images; its layers of batch normalisation must be trainable.
-        pixels: uint8 `[N, height, width, 1]`, in no particular order of labels.
+        network: whose backbone's layers of batch normalisation are trainable.
+        shown: images uint8 `[N, 224, 224, 1]` and P(lung) in 255ths, uint8 `[N, 112, 112, 1]`, in
+            no particular order of labels.
         batch_size: what is left of N is not used.
     """
-    found = list(_normalising(model))
+    found = list(_normalising(network.backbone))
     momenta = [layer.momentum for layer in found]
     for layer in found:
         layer.momentum = 0.0
-    batches = len(pixels) // batch_size
+    batches = len(shown[0]) // batch_size
     means, squares = ([0.0] * len(found) for _ in range(2))
     for batch in range(batches):
-        model(pixels[batch * batch_size :][:batch_size].astype(np.float32), training=True)
+        images, lungs = (part[batch * batch_size :][:batch_size] for part in shown)
+        fields, _, _ = network.view(images.astype(np.float32), lungs.astype(np.float32) / 255)
+        network.backbone(fields, training=True)
         for index, layer in enumerate(found):
             mean, variance = map(
                 keras.ops.convert_to_numpy, (layer.moving_mean, layer.moving_variance)

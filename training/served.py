@@ -1,8 +1,10 @@
 """The whole path from pixels to answer, as it goes into the SavedModel.
 
+    image -> lungs -> field -> classifier -> logit, map
+
 Its `serving_default` takes uint8 `image` `[N, 224, 224, 1]` and gives float32 `logit` `[N]`,
-`probability` `[N]`, `cam` `[N, h, w]` and `novelty` `[N]`. Convolution and dense weights are stored
-as float16 and computed with as float32.
+`probability` `[N]`, `cam` and `lungs` `[N, 112, 112]`, `field` `[N, 4]` and `novelty` `[N]`.
+Convolution and dense weights are stored as float16 and computed with as float32.
 """
 
 from collections.abc import Sequence
@@ -17,18 +19,33 @@ import tensorflow as tf
 from app.imaging.decode import MODEL_SIDE
 from app.inference.engine import OUTPUTS, Answers
 from model_store.manifest import Scaling
-from training import model
+from training import field, model
 from training.novelty import FeatureDensity
 
 
 class ServedModel(tf.Module):
-    """The whole path from pixels to answer, with its weights in float16 where that is safe."""
+    """The whole path from pixels to answer, with its weights in float16 where that is safe.
+
+    Args:
+        finder: marks the lungs, as `lungs.build` makes it.
+        network: reads the field around them.
+        scaling: of the logit.
+        density: of the pooled features.
+    """
 
     max_batch = 32
 
-    def __init__(self, network: model.Network, scaling: Scaling, density: FeatureDensity) -> None:
+    def __init__(
+        self,
+        finder: keras.Model,
+        network: model.Network,
+        scaling: Scaling,
+        density: FeatureDensity,
+    ) -> None:
         super().__init__()
-        self._backbone, self._head = network.backbone, network.head
+        self._finder, self._view = finder, network.view
+        self._backbone, self._pooling, self._head = network.backbone, network.pooling, network.head
+        self._finder_weights = [_stored(v) for v in finder.variables]
         self._backbone_weights = [_stored(v) for v in network.backbone.variables]
         self._head_weights = [_stored(v) for v in network.head.variables]
         self._scaling = scaling
@@ -41,18 +58,32 @@ class ServedModel(tf.Module):
         input_signature=[tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 1), tf.uint8, name="image")]
     )
     def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = _call(self._backbone, self._backbone_weights, tf.cast(image, tf.float32))
+        gray = tf.cast(image, tf.float32)
+        lungs = tf.sigmoid(_call(self._finder, self._finder_weights, gray)[..., 0])
+        lungs = field.cleaned(lungs)
+        shown, cells, boxes = self._view(gray, lungs[..., tf.newaxis])
+        features = _call(self._backbone, self._backbone_weights, shown)
+        pooled = self._pooling(features, cells)
         with tf.GradientTape() as tape:
-            tape.watch(features)
-            logit = _call(self._head, self._head_weights, features)
-        # Selvaraju 2017, arXiv:1610.02391, equations 1 and 2, before the ReLU.
-        gradient = tf.reduce_mean(tape.gradient(logit, features), axis=(1, 2), keepdims=True)
+            tape.watch(pooled)
+            logit = _call(self._head, self._head_weights, pooled)
+        # Selvaraju 2017, arXiv:1610.02391, equations 1 and 2, before the ReLU. What the sum over
+        # the lungs lacks of the logit, such as the bias, is spread over them evenly.
+        weights = tape.gradient(logit, pooled)[:, tf.newaxis, tf.newaxis, :]
+        evidence = tf.reduce_sum(weights * features, axis=-1, keepdims=True)
+        rest = logit[:, tf.newaxis] - self._pooling(evidence, cells)
+        log_odds = self._calibrated(evidence[..., 0] + rest[..., tf.newaxis])
         return {
             "logit": logit,
-            "probability": tf.sigmoid(logit / self._scaling.temperature + self._scaling.bias),
-            "cam": tf.reduce_sum(gradient * features, axis=-1),
-            "novelty": self._novelty(tf.reduce_mean(features, axis=(1, 2))),
+            "probability": tf.sigmoid(self._calibrated(logit)),
+            "cam": field.uncrop(log_odds, boxes, lungs.shape[1]) * lungs,
+            "lungs": lungs,
+            "field": boxes,
+            "novelty": self._novelty(pooled),
         }
+
+    def _calibrated(self, logit: tf.Tensor) -> tf.Tensor:
+        return logit / self._scaling.temperature + self._scaling.bias
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
         """Answer as an engine does once it has loaded what `save` writes."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers the tag names)
 from PIL.JpegImagePlugin import JpegImageFile
 
+from app.codes import WarningCode
 from app.imaging.errors import (
     MOST_SCANS,
     ImageError,
@@ -25,8 +26,8 @@ MODEL_SIDE = 224
 DEFAULT_MAX_PIXELS = 40_000_000
 DEFAULT_PICTURE_SIDE = 1024
 
-MULTIPLE_FRAMES = "only_the_first_frame_was_read"
-LOW_RESOLUTION = "low_resolution"
+MULTIPLE_FRAMES = WarningCode.MULTIPLE_FRAMES
+LOW_RESOLUTION = WarningCode.LOW_RESOLUTION
 
 # The size is checked against our own limit, between reading the header and the pixels.
 Image.MAX_IMAGE_PIXELS = None
@@ -50,7 +51,7 @@ class Radiograph:
         height: likewise.
         format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `DICOM`, told by content.
         sha256: of the file's bytes, in hexadecimal.
-        warnings: machine-readable codes.
+        warnings: what its file or its size tells against it.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -58,7 +59,7 @@ class Radiograph:
     height: int
     format: str
     sha256: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[WarningCode, ...] = ()
 
 
 def decode(
@@ -108,7 +109,7 @@ def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _read(
     data: bytes, image_format: str, max_pixels: int, picture_side: int
-) -> tuple[npt.NDArray[np.uint8], tuple[int, int], tuple[str, ...]]:
+) -> tuple[npt.NDArray[np.uint8], tuple[int, int], tuple[WarningCode, ...]]:
     """The pixels, the upright size and the warnings of a file of a type that Pillow reads."""
     if image_format == "JPEG" and has_too_many_scans(data):
         raise UnreadableImageError(f"The JPEG image has more than {MOST_SCANS} scans.")

@@ -17,6 +17,7 @@ from pydicom.uid import (
     XRayRadiofluoroscopicImageStorage,
 )
 
+from app.codes import WarningCode
 from app.imaging import dicom_file
 from app.imaging.dicom_codecs import decode_frame
 from app.imaging.errors import (
@@ -27,8 +28,8 @@ from app.imaging.errors import (
 )
 from app.imaging.grayscale import to_gray
 
-LATERAL_VIEW = "lateral_view"
-NOT_A_CHEST = "not_a_chest"
+LATERAL_VIEW = WarningCode.LATERAL_VIEW
+NOT_A_CHEST = WarningCode.NOT_A_CHEST
 
 # PS3.3, C.7.3.1.1.1. A room with fluoroscopy sends its chest images as RF, digitised films are RG,
 # and what captures a screen or a film says OT, SC or nothing.
@@ -79,7 +80,9 @@ _MOST_HEADER = 2**20
 _MOST_BYTES_A_PIXEL = 3
 
 
-def read_dicom(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], tuple[str, ...]]:
+def read_dicom(
+    data: bytes, max_pixels: int
+) -> tuple[npt.NDArray[np.uint8], tuple[WarningCode, ...]]:
     """Decode a DICOM file of one radiograph, as it is meant to be seen.
 
     The modality LUT and the first VOI LUT or window are applied. Without these, 8 bits stay as
@@ -89,7 +92,7 @@ def read_dicom(data: bytes, max_pixels: int) -> tuple[npt.NDArray[np.uint8], tup
     Attributes that tell the view or the body part only warn, as they are often wrong.
 
     Returns:
-        uint8 `[height, width]`, and machine-readable codes.
+        uint8 `[height, width]`, and what the attributes tell against it.
 
     Raises:
         UnreadableImageError: broken, truncated, compressed in a way that is not read, no image, of
@@ -139,7 +142,7 @@ def _check_pixels(dataset: Dataset, max_pixels: int) -> None:
     check_not_too_small(dataset.Columns, dataset.Rows)
 
 
-def _warnings(dataset: Dataset) -> Iterator[str]:
+def _warnings(dataset: Dataset) -> Iterator[WarningCode]:
     view, part = (
         str(dataset.get(name) or "").strip().upper()
         for name in ("ViewPosition", "BodyPartExamined")

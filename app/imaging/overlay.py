@@ -1,5 +1,6 @@
 """A Grad-CAM map laid over the radiograph that it explains."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -18,6 +19,13 @@ _ALPHA = _MOST_OPAQUE * ((_LEVELS / 255 - _TRANSPARENT_BELOW) / (1 - _TRANSPAREN
 _INFERNO = cv2.applyColorMap(_LEVELS, cv2.COLORMAP_INFERNO)
 _TINT = np.rint(_INFERNO * _ALPHA[:, :, np.newaxis]).astype(np.uint8)
 _CLEARNESS = np.rint(255 * (1 - _ALPHA)).astype(np.uint8)
+# Neither the radiograph's gray nor any of inferno's colours come near it. In BGR order.
+_CYAN = 255, 210, 0
+# As wide as this part of the picture's longest side, and at least a pixel.
+_LINES = 640
+# Curves are drawn with a sixteenth of a pixel's precision.
+_FRACTION_BITS = 4
+_FIXED_POINT = 1 << _FRACTION_BITS
 _ENCODING: dict[str, tuple[str, list[int]]] = {
     "image/png": (
         ".png",
@@ -34,7 +42,11 @@ _ENCODING: dict[str, tuple[str, list[int]]] = {
 
 
 def overlay(
-    pixels: npt.NDArray[np.uint8], cam: npt.NDArray[np.float32], target: Target, max_side: int
+    pixels: npt.NDArray[np.uint8],
+    cam: npt.NDArray[np.float32],
+    target: Target,
+    max_side: int,
+    contours: Sequence[npt.NDArray[np.float32]] = (),
 ) -> npt.NDArray[np.uint8]:
     """Lay what argues for `target` over the radiograph, in the inferno colour map.
 
@@ -45,6 +57,8 @@ def overlay(
             arXiv:1610.02391, section 3.3). Either is shown relative to the peak of |cam|, so
             that a label with little to be said for it gets little colour.
         max_side: the picture's longest side is reduced to it, in pixels.
+        contours: closed curves, drawn as thin lines; each float32 `[points, 2]`, x and y in shares
+            of the image's width and height.
 
     Returns:
         uint8 `[height, width, 3]`, in OpenCV's BGR order, of the radiograph's aspect ratio.
@@ -59,6 +73,7 @@ def overlay(
     blended: npt.NDArray[np.uint8] = cv2.add(
         cv2.applyColorMap(level, _TINT), cv2.cvtColor(veiled, cv2.COLOR_GRAY2BGR)
     )
+    _draw(blended, contours)
     return blended
 
 
@@ -67,6 +82,16 @@ def encode(picture: npt.NDArray[np.uint8], media_type: MediaType) -> bytes:
     suffix, options = _ENCODING[media_type]
     _, encoded = cv2.imencode(suffix, picture, options)
     return encoded.tobytes()
+
+
+def _draw(picture: npt.NDArray[np.uint8], contours: Sequence[npt.NDArray[np.float32]]) -> None:
+    """Draw closed curves onto uint8 `[height, width, 3]`."""
+    height, width, _ = picture.shape
+    scale = np.array((width, height), np.float32) * _FIXED_POINT
+    # OpenCV's coordinates are those of the pixels' middles.
+    curves = [np.rint(curve * scale - _FIXED_POINT / 2).astype(np.int32) for curve in contours]
+    thickness = max(1, round(max(height, width) / _LINES))
+    cv2.polylines(picture, curves, True, _CYAN, thickness, cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _shrink(pixels: npt.NDArray[np.uint8], max_side: int) -> npt.NDArray[np.uint8]:

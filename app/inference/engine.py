@@ -21,6 +21,8 @@ OUTPUTS = {
     "logit": ("float32", (None,)),
     "probability": ("float32", (None,)),
     "cam": ("float32", (None, None, None)),
+    "lungs": ("float32", (None, None, None)),
+    "field": ("float32", (None, 4)),
     "novelty": ("float32", (None,)),
 }
 
@@ -34,13 +36,19 @@ class Answers:
     Attributes:
         logit: `[N]`, log-odds of PNEUMONIA before calibration.
         probability: `[N]`, calibrated P(PNEUMONIA).
-        cam: `[N, h, w]`, Grad-CAM of the logit before the ReLU.
+        cam: `[N, h, w]`, what each place argues for PNEUMONIA, or against it where negative, before
+            the ReLU and in the frame of the whole image; 0 outside the field.
+        lungs: `[N, h, w]`, P(lung) of each place, in the same frame.
+        field: `[N, 4]`, the box that the classifier saw: left, top, right and bottom in shares of
+            the image, beyond which it may reach.
         novelty: `[N]`, distance from the training images' features.
     """
 
     logit: Floats
     probability: Floats
     cam: Floats
+    lungs: Floats
+    field: Floats
     novelty: Floats
 
 

@@ -5,7 +5,9 @@ from functools import partial
 
 from pydicom import Dataset
 
+from app.codes import Label
 from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
+from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
 from app.reader import Reader
 from app.results.instance import PRODUCT
 from app.results.secondary_capture import secondary_capture
@@ -16,7 +18,7 @@ _NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
 
 
 class NotReadError(Exception):
-    """The image gets no result; `code` is the warning that says why."""
+    """The image gets no result; `code` is the warning or the problem that says why."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -30,13 +32,13 @@ class Results:
     Attributes:
         overlay: a Secondary Capture.
         report: a Comprehensive SR.
-        label: what they say, `NORMAL` or `PNEUMONIA`.
+        label: what they say.
         probability: calibrated, of pneumonia.
     """
 
     overlay: bytes
     report: bytes
-    label: str
+    label: Label
     probability: float
 
 
@@ -49,14 +51,18 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     """Read a DICOM file, and write the results for its study.
 
     Unlike the HTTP interface, which answers whoever asks, this answers nobody: an image whose
-    attributes name a lateral view or another part of the body gets no result.
+    attributes name a lateral view or another part of the body gets no result, and neither does one
+    without lungs, unless the settings say to answer it.
 
     Raises:
         ImageError: the file is none that can be read.
         Problem: 422 where it lacks a UID, or is of an unknown SOP class.
-        NotReadError: the attributes say that the model is not for this image.
+        NotReadError: the model is not for this image, as its attributes or its pixels say.
     """
-    reading = await reader.read(data)
+    try:
+        reading = await reader.read(data)
+    except NoLungsError as error:
+        raise NotReadError(NOT_A_CHEST_XRAY) from error
     for code in reading.radiograph.warnings:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)

@@ -22,7 +22,7 @@ class Outcome:
 
     Attributes:
         image: its SOP Instance UID.
-        kind: `stored`, and its results are; `not_for_the_model`, by its attributes; `bad`, and will
+        kind: `stored`, and its results are; `not_for_the_model`, or so it seems; `bad`, and will
             be the next time; `failed`, and may do better.
         said: in words, which quote nothing of the image.
     """

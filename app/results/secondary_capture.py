@@ -8,7 +8,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from app.imaging.overlay import Target
-from app.reader import Reading
+from app.reading import Reading
 from app.results.instance import FOR_RESEARCH, place, to_file
 from model_store.manifest import Manifest
 
@@ -57,10 +57,13 @@ def secondary_capture(
     image.ConversionType = "WSD"
     image.BodyPartExamined = "CHEST"
     image.DerivationDescription = (
-        f"Grad-CAM for {target.upper()}, laid over the image. {FOR_RESEARCH}"
+        f"Grad-CAM for {target.upper()}, and the outline of the lungs where they were found, laid "
+        f"over the image. {FOR_RESEARCH}"
     )
+    review = f" A person should read the image: {', '.join(reading.reasons)}."
     image.ImageComments = (
-        f"{reading.label}: probability of pneumonia {reading.probability:.4f}. {FOR_RESEARCH}"
+        f"{reading.label}: probability of pneumonia {reading.probability:.4f}."
+        f"{review if reading.review else ''} {FOR_RESEARCH}"
     )
     image.SourceImageSequence = [_reference(source)]
     for keyword in (*_SHARED, "IssuerOfPatientID", "PatientAge", "StudyDescription"):

@@ -24,9 +24,11 @@ from highdicom.sr import (
 )
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
-from app.reader import Reading
+from app.codes import Label, Reason
+from app.reading import Reading
 from app.results import uids
 from app.results.instance import (
     FOR_RESEARCH,
@@ -44,8 +46,20 @@ PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
 CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
 ASSOCIATED_FINDING = CodedConcept("246090004", "SCT", "Associated finding")
 PROBABILITY = codes.DCM.Probability
-# CID 241, "Present-Absent Only".
-PRESENT, ABSENT = codes.SCT.Present, codes.SCT.Absent
+# CID 240, "Present-Absent".
+_FINDINGS = {
+    Label.PNEUMONIA: codes.SCT.Present,
+    Label.NORMAL: codes.SCT.Absent,
+    Label.INDETERMINATE: codes.SCT.Undetermined,
+}
+# That a person should read the image, and why, as far as the standard has a code for it: a question
+# and an answer. Quality findings are of CID 6135.
+_REVIEW = codes.DCM.Recommendation, codes.DCM.ForPhysicianReview
+_REASONS = {
+    Reason.NO_LUNGS_FOUND: (codes.SCT.Lung, codes.DCM.NotVisualized),
+    Reason.LUNGS_CUT_OFF: (codes.DCM.QualityFinding, codes.DCM.Positioning),
+    Reason.LATERAL_VIEW: (codes.DCM.ImageView, codes.SCT.LateralProjection),
+}
 
 
 def structured_report(source: Dataset, reading: Reading, manifest: Manifest) -> bytes:
@@ -102,7 +116,6 @@ def _group(
 ) -> MeasurementsAndQualitativeEvaluations:
     """What was found on the image (TID 1501)."""
     threshold = manifest.calibration.operating_point.threshold
-    found = reading.label == manifest.labels[1]
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uids.derive("tracking", manifest.name, source.SOPInstanceUID), "Pneumonia"
@@ -114,7 +127,7 @@ def _group(
             manufacturer=PRODUCT,
         ),
         measurements=[_probability(reading)],
-        qualitative_evaluations=[QualitativeEvaluation(PNEUMONIA, PRESENT if found else ABSENT)],
+        qualitative_evaluations=[QualitativeEvaluation(*pair) for pair in _evaluations(reading)],
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
     )
     group[0].ContentSequence.extend(_comment(text) for text in _comments(reading))
@@ -130,11 +143,19 @@ def _probability(reading: Reading) -> Measurement:
     return measurement
 
 
+def _evaluations(reading: Reading) -> list[tuple[Code, Code]]:
+    """Questions and answers in codes."""
+    review = [_REVIEW] if reading.review else []
+    reasons = [_REASONS[reason] for reason in reading.reasons if reason in _REASONS]
+    return [(PNEUMONIA, _FINDINGS[reading.label]), *review, *reasons]
+
+
 def _comments(reading: Reading) -> list[str]:
     comments = [FOR_RESEARCH, f"Conformal prediction set: {', '.join(reading.prediction_set)}"]
     if len(reading.prediction_set) > 1:
         comments[-1] += " (a person should read the image)"
-    return comments + [f"Warning: {code}" for code in reading.warnings]
+    comments += [f"Warning: {code}" for code in reading.warnings]
+    return comments + [f"Reason for review: {code}" for code in reading.reasons]
 
 
 def _comment(text: str) -> TextContentItem:

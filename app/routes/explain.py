@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app import schemas, upload
+from app.codes import Label
 from app.imaging import overlay
-from app.reader import Reading
+from app.reading import Reading
 from app.routes.negotiation import DICOM, JSON, accepted
 from app.routes.parts import (
     ReaderDependency,
@@ -32,7 +33,7 @@ _EMBEDDED: overlay.MediaType = "image/jpeg"
 @router.post(
     "/explain",
     summary="Read one chest X-ray, and show where the model looked",
-    response_model=schemas.Explanation,
+    response_model=schemas.MappedExplanation | schemas.Explanation,
     responses=problem_responses(400, 406, 408, 413, 415, 422, 503)
     | {200: {"content": {media_type: {} for media_type in (*_PICTURES, DICOM)}}},
     openapi_extra=form_body(),
@@ -44,12 +45,15 @@ async def explain(
         Literal["predicted", "pneumonia", "normal"],
         Query(description="show what argues for this; `predicted` is the answer's own label"),
     ] = "predicted",
+    maps: Annotated[
+        bool, Query(description="add the raw maps to JSON: the evidence, signed, and P(lung)")
+    ] = False,
 ) -> Response:
     """The answer of `/predict`, plus the image with its Grad-CAM laid over it.
 
-    The overlay comes as base64 in JSON, or by itself for `Accept: image/png` or `image/jpeg`. For
-    `Accept: application/dicom`, where the image is DICOM, it comes as a Secondary Capture for the
-    same study.
+    A thin line is the outline of the lungs that the model found. The overlay comes as base64 in
+    JSON, or by itself for `Accept: image/png` or `image/jpeg`. For `Accept: application/dicom`,
+    where the image is DICOM, it comes as a Secondary Capture for the same study.
     """
     async with reader.admitted():
         data = await upload.one_file(request, *reader.settings.upload_limits)
@@ -66,14 +70,17 @@ async def explain(
         return Response(picture, headers=server_timing(reading.seconds), media_type=media_type)
     explanation = schemas.Explanation(
         **dict(schemas.prediction(reader, reading)),
+        evidence_in_lungs=reading.evidence_in_lungs(shown),
         overlay=schemas.Overlay(
-            target=shown.upper(),
+            target=Label.PNEUMONIA if shown == "pneumonia" else Label.NORMAL,
             media_type=_EMBEDDED,
             width=width,
             height=height,
             data=base64.b64encode(picture).decode(),
         ),
     )
+    if maps:
+        explanation = schemas.MappedExplanation(**dict(explanation), maps=schemas.maps(reading))
     return json_response(explanation, reading.seconds)
 
 

@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from app import problems, schemas, upload
 from app.imaging.errors import ImageError
-from app.reader import Reader, Reading
+from app.reader import Reader
+from app.reading import Reading
 from app.routes.negotiation import DICOM, JSON, accepted
 from app.routes.parts import (
     ReaderDependency,

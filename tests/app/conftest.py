@@ -21,7 +21,9 @@ from app.inference.engine import Answers
 from app.main import create_app
 from app.protocol import refusing
 from app.settings import Settings
-from tests import synthetic
+from model_store.store import ModelVersion, resolve
+from tests import synthetic, tiny
+from tests.answered import answers
 
 
 @contextmanager
@@ -51,6 +53,20 @@ def wait_until_ready(client: httpx.Client, seconds: float = 60) -> None:
     while client.get("/ready").status_code != httpx.codes.OK:
         assert time.monotonic() < deadline, "the service did not become ready"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model store that holds the tiny model as `pneumonia/1`."""
+    root = tmp_path_factory.mktemp("model_store")
+    tiny.write(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_model(model_root: Path) -> ModelVersion:
+    """The version in `model_root`."""
+    return resolve(model_root)
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +108,7 @@ class Scripted:
         assert self.go.wait(30)
         if self.error:
             raise self.error
-        numbers = np.full(len(images), self.value, np.float32)
-        return Answers(numbers, numbers, np.zeros((len(images), 7, 7), np.float32), numbers)
+        return answers(np.full(len(images), self.value))
 
 
 @pytest.fixture

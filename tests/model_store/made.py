@@ -8,6 +8,7 @@ from model_store.manifest import (
     FILE_NAME,
     Calibration,
     Conformal,
+    LungCriteria,
     Manifest,
     OperatingPoint,
     Provenance,
@@ -32,6 +33,7 @@ def manifest(**changes: Any) -> Manifest:
                 threshold=0.4, chosen_for="tests", sensitivity=0.9, specificity=0.8
             ),
             conformal=Conformal(coverage=0.9, normal_quantile=0.6, pneumonia_quantile=0.7),
+            lungs=LungCriteria(least_share=0.1, least_certainty=0.7),
             novelty_limit=2.0,
         ),
         "provenance": Provenance(

@@ -1,7 +1,10 @@
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedGroupKFold
 
 from app.imaging.decode import decode, to_model_input
 from tests import synthetic
@@ -60,6 +63,47 @@ def test_the_parts_are_eight_one_and_one_tenth_of_each_label() -> None:
 def test_the_split_follows_from_the_seed() -> None:
     assert data.split(samples(), 1) == data.split(samples(), 1)
     assert data.split(samples(), 1) != data.split(samples(), 2)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_single_population_is_split_by_label_alone(seed: int) -> None:
+    everything = [replace(s, population="child", source="kermany") for s in samples(images=2)]
+    labels, patients = [s.label for s in everything], [s.patient for s in everything]
+    folds = StratifiedGroupKFold(10, shuffle=True, random_state=seed)
+    parts = data.split(everything, seed)
+    for (_, fold), name in zip(
+        folds.split(labels, labels, patients), (data.VALIDATION, data.CALIBRATION), strict=False
+    ):
+        assert parts[name] == [everything[i] for i in fold]
+    among_sets = [replace(s, patient=f"kermany/{s.patient}") for s in everything]
+    paths = {name: [s.path for s in part] for name, part in parts.items()}
+    assert {name: [s.path for s in p] for name, p in data.split(among_sets, seed).items()} == paths
+
+
+def test_each_part_has_its_share_of_each_label_of_each_population() -> None:
+    """Though each adult has one label only, and adults are few."""
+    children = [replace(s, population="child") for s in samples(images=2)]
+    adults = [
+        replace(s, population="adult", patient=f"adult {s.patient}")
+        for s in samples(20, 2)
+        if s.label == 0 or int(s.patient.split()[1]) < 10
+    ]
+    for seed in range(3):
+        parts = data.split(children + adults, seed)
+        for name in (data.VALIDATION, data.CALIBRATION):
+            counts = Counter((s.population, s.label) for s in parts[name])
+            assert counts == {("child", 0): 8, ("child", 1): 8, ("adult", 0): 4, ("adult", 1): 2}
+
+
+def test_a_population_of_few_patients_joins_the_others_of_its_label(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    everything = [replace(s, population="child") for s in samples()]
+    everything[:9] = [replace(s, population="unknown") for s in everything[:9]]
+    parts = data.split(everything, 0)
+    assert sum(map(len, parts.values())) == len(everything)
+    assert [s.label for s in parts[data.VALIDATION]] == [0] * 12 + [1] * 12
+    assert not recwarn.list
 
 
 def test_too_few_patients_are_an_error_however_many_their_images() -> None:

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from app.imaging.decode import MODEL_SIDE
 
-OUTPUTS = ("logit", "probability", "cam", "novelty")
+NUMBERS = ("logit", "probability", "novelty")
+MAPS = ("cam", "lungs")
 IMAGE = tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 1), tf.uint8, name="image")
 
 
@@ -22,8 +23,9 @@ class Brightness(tf.Module):
     def serve(self, image: tf.Tensor, extra: tf.Tensor = 0) -> dict[str, tf.Tensor]:
         mean = tf.reduce_mean(tf.cast(image, tf.float32), axis=(1, 2)) * self.one
         mean += tf.cast(extra, tf.float32)
-        flat = dict.fromkeys(OUTPUTS, mean[:, 0])
-        return flat | {"cam": tf.tile(mean[:, :, tf.newaxis], (1, 3, 3))}
+        numbers = dict.fromkeys(NUMBERS, mean[:, 0])
+        maps = dict.fromkeys(MAPS, tf.tile(mean[:, :, tf.newaxis], (1, 3, 3)))
+        return numbers | maps | {"field": tf.tile(mean, (1, 4))}
 
 
 def save(

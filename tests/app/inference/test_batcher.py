@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from http import HTTPStatus
 
 import numpy as np
@@ -11,6 +12,7 @@ from app.inference.batcher import Batcher, Timed
 from app.inference.engine import Answers
 from app.metrics import Metrics
 from app.problems import Problem
+from tests.answered import answers
 
 SECONDS = 10
 
@@ -37,7 +39,8 @@ class FakeEngine:
         if self.failing:
             raise FloatingPointError("the engine failed")
         floats = values.astype(np.float32)
-        return Answers(floats, floats / np.float32(255), floats[:, None, None], floats)
+        found = answers(floats, probability=floats / np.float32(255))
+        return replace(found, cam=floats[:, None, None])
 
 
 def image(value: int) -> npt.NDArray[np.uint8]:

@@ -12,12 +12,10 @@ from app.inference.engine import INPUTS, OUTPUTS, Choice, Engine, check_signatur
 from app.inference.openvino_engine import OpenVINOEngine
 from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.store import ModelError, ModelVersion
+from tests import tiny
 from tests.app.inference.models import copied, save
 from tests.app.inference.subprocesses import python
-from tests.conftest import LOOSE
 from tests.model_store.made import manifest
-from training import data
-from training.answers import infer
 
 Kind = Callable[[Path], Engine]
 both = pytest.mark.parametrize("kind", [OpenVINOEngine, TensorFlowEngine])
@@ -49,7 +47,8 @@ def test_answers(kind: Kind, sound: Path) -> None:
     answers = kind(sound).infer(images)
     assert answers.logit.tolist() == answers.probability.tolist() == [64]
     assert answers.novelty.tolist() == [64]
-    assert answers.cam.tolist() == [[[64] * 3] * 3]
+    assert answers.cam.tolist() == answers.lungs.tolist() == [[[64] * 3] * 3]
+    assert answers.field.tolist() == [[64] * 4]
     assert {getattr(answers, name).dtype for name in OUTPUTS} == {np.dtype(np.float32)}
 
 
@@ -58,6 +57,11 @@ def test_answers(kind: Kind, sound: Path) -> None:
     ("breach", "told"),
     [
         ({"without": "cam"}, "has no output 'cam'."),
+        ({"without": "lungs"}, "has no output 'lungs'."),
+        (
+            {"field": lambda value: value[:, :2]},
+            "has the output 'field' as float32 (None, 2), not as float32 (None, 4).",
+        ),
         (
             {"probability": lambda value: tf.cast(value, tf.float64)},
             "has the output 'probability' as float64 (None,), not as float32 (None,).",
@@ -79,7 +83,7 @@ def test_answers(kind: Kind, sound: Path) -> None:
             "has inputs that we know nothing of: ['extra'].",
         ),
     ],
-    ids=["missing", "dtype", "rank", "input dtype", "input size", "extra input"],
+    ids=["missing", "older", "box", "dtype", "rank", "input dtype", "input size", "extra input"],
 )
 def test_a_breach_of_the_contract(
     kind: Kind, breach: dict[str, Any], told: str, tmp_path: Path
@@ -128,15 +132,15 @@ def test_corrupt_variables(kind: Kind, file: str, sound: Path, tmp_path: Path) -
     assert "cannot read the model PATH" in refusal(kind, broken)
 
 
-def test_the_engines_agree(tiny_model: ModelVersion, parts: dict[str, data.Images]) -> None:
-    images = parts[data.CALIBRATION]
+def test_the_engines_agree(tiny_model: ModelVersion) -> None:
+    images = tiny.drawn(4, 2000)
     found, expected = (
-        infer(load(tiny_model, choice), images.pixels) for choice in ("openvino", "tensorflow")
+        load(tiny_model, choice).infer(images) for choice in ("openvino", "tensorflow")
     )
-    assert np.abs(found.probability - expected.probability).max() <= LOOSE
-    for name in ("logit", "novelty", "cam"):
+    assert np.abs(found.probability - expected.probability).max() <= tiny.LOOSE
+    for name in OUTPUTS:
         a, b = getattr(found, name), getattr(expected, name)
-        assert np.abs(a - b).max() <= LOOSE * np.abs(b).max()
+        assert np.abs(a - b).max() <= tiny.LOOSE * np.abs(b).max()
 
 
 @pytest.fixture

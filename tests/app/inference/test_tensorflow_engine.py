@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.store import ModelError, ModelVersion
+from tests import tiny
 from tests.app.inference.models import save
-from training import data
 
 
 def test_what_it_says_of_itself(tiny_model: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +68,9 @@ def test_a_model_without_the_signature(tmp_path: Path) -> None:
         TensorFlowEngine(save(tmp_path / "model", signature="other"))
 
 
-def test_its_largest_batch(tiny_model: ModelVersion, parts: dict[str, data.Images]) -> None:
+def test_its_largest_batch(tiny_model: ModelVersion) -> None:
     engine = TensorFlowEngine(tiny_model.path)
-    images = parts[data.TRAIN].pixels[: engine.max_batch]
+    images = tiny.drawn(engine.max_batch)
     answers = engine.infer(images)
     assert answers.cam.shape[0] == engine.max_batch == len(images)
     alone = engine.infer(images[:1])

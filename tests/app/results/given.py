@@ -12,10 +12,12 @@ import pytest
 from pydicom import Dataset, dcmread
 from pydicom.uid import ComputedRadiographyImageStorage
 
+from app.codes import Label
 from app.imaging.decode import Radiograph
-from app.inference.engine import Answers
-from app.reader import Reading
+from app.lungs import Box, Lungs
+from app.reading import Reading
 from tests import synthetic
+from tests.answered import answers
 from tests.app.imaging.dicoms import dicom
 
 PIXELS = synthetic.chest(3, size=(96, 80))
@@ -88,10 +90,15 @@ def source_file(**elements: Any) -> bytes:
 
 def reading(**changes: Any) -> Reading:
     """A reading of it that finds pneumonia, save for what is changed."""
-    fields: dict[str, Any] = {"label": "PNEUMONIA", "prediction_set": ["PNEUMONIA"], "warnings": []}
-    numbers = np.array([changes.pop("probability", PROBABILITY)], np.float32)
-    answers = Answers(numbers, numbers, np.zeros((1, 7, 7), np.float32), numbers)
-    return Reading(Radiograph(PIXELS, 80, 96, "DICOM", ""), answers, **(fields | changes))
+    fields: dict[str, Any] = {
+        "lungs": Lungs(True, Box(0.1, 0.1, 0.9, 0.8)),
+        "label": Label.PNEUMONIA,
+        "finding": Label.PNEUMONIA,
+        "prediction_set": [Label.PNEUMONIA],
+        "warnings": [],
+    }
+    found = answers([changes.pop("probability", PROBABILITY)])
+    return Reading(Radiograph(PIXELS, 80, 96, "DICOM", ""), found, **(fields | changes))
 
 
 def overlay(shade: int = 0) -> npt.NDArray[np.uint8]:

@@ -47,3 +47,27 @@ def test_a_label_without_images_is_an_error_that_names_it(tmp_path: Path) -> Non
         path.unlink()
     with pytest.raises(DataError, match=r"no images in .*PNEUMONIA"):
         kermany.find(tmp_path)
+
+
+def test_the_sets_own_names_tell_children(tmp_path: Path) -> None:
+    for name in ("NORMAL/IM-1-2.jpeg", "NORMAL/mine.png", "PNEUMONIA/person1_virus_2.jpeg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = {sample.path.name: sample for sample in kermany.find(tmp_path)}
+    populations = {name: sample.population for name, sample in found.items()}
+    assert populations == {
+        "IM-1-2.jpeg": "child",
+        "mine.png": "unknown",
+        "person1_virus_2.jpeg": "child",
+    }
+    assert {sample.source for sample in found.values()} == {"kermany"}
+    assert found["IM-1-2.jpeg"].label_origin == "two physicians"
+
+
+def test_training_takes_the_part_train_where_there_is_one(tmp_path: Path) -> None:
+    tiny.images(tmp_path / "train", 1)
+    tiny.images(tmp_path / "test", 2)
+    assert len(kermany.find(tmp_path, training=True)) == 2
+    assert len(kermany.find(tmp_path / "test", training=True)) == 4
+    with pytest.raises(DataError, match="no images in"):
+        kermany.find(tmp_path)

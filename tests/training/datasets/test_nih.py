@@ -4,15 +4,15 @@ import pytest
 
 from tests.training.datasets import copies
 from training.data import DataError
-from training.datasets import nih
+from training.datasets import nih, tables
 
 NORMAL, PNEUMONIA = 0, 1
 EVERYTHING = [
-    ("00000001_000.png", NORMAL, "1"),
-    ("00000002_000.png", NORMAL, "2"),
-    ("00000006_000.png", NORMAL, "6"),
-    ("00000001_001.png", PNEUMONIA, "1"),
-    ("00000004_000.png", PNEUMONIA, "4"),
+    ("00000001_000.png", NORMAL, "NIH-00000001"),
+    ("00000002_000.png", NORMAL, "NIH-00000002"),
+    ("00000006_000.png", NORMAL, "NIH-00000006"),
+    ("00000001_001.png", PNEUMONIA, "NIH-00000001"),
+    ("00000004_000.png", PNEUMONIA, "NIH-00000004"),
 ]
 
 
@@ -87,7 +87,7 @@ def test_the_corrected_table_is_preferred(tmp_path: Path) -> None:
     table = (tmp_path / "Data_Entry_2017.csv").read_text()
     corrected = table.replace("Cardiomegaly|Effusion", "No Finding")
     (tmp_path / "Data_Entry_2017_v2020.csv").write_text(corrected)
-    assert ("00000003_000.png", NORMAL, "3") in found(tmp_path)
+    assert ("00000003_000.png", NORMAL, "NIH-00000003") in found(tmp_path)
     (tmp_path / "Data_Entry_2017.csv").unlink()
     assert len(found(tmp_path)) == 6
 
@@ -110,3 +110,45 @@ def test_a_missing_column_is_an_error_that_names_it(tmp_path: Path) -> None:
     table.write_text(table.read_text().replace("Finding Labels", "Findings"))
     with pytest.raises(DataError, match=r"Data_Entry_2017.csv has no column 'Finding Labels'"):
         nih.find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gender", "age", "old", "population"),
+    [
+        ("Patient Gender", "058Y", 58, "adult"),
+        ("Patient Sex", "58", 58, "adult"),
+        ("Patient Sex", "9", 9, "child"),
+        ("Patient Sex", "006M", 0.5, "child"),
+        ("Patient Sex", "414", None, "unknown"),
+    ],
+)
+def test_the_table_tells_the_patient_and_the_projection(
+    tmp_path: Path, gender: str, age: str, old: float | None, population: str
+) -> None:
+    table = copies.nih(tmp_path) / "Data_Entry_2017.csv"
+    text = table.read_text().replace("Patient Gender", gender).replace(",58,M,PA,", f",{age},F,AP,")
+    table.write_text(text)
+    for sample in nih.find(tmp_path):
+        assert (sample.view, sample.sex, sample.age) == ("AP", "F", old)
+        assert sample.population == population
+        assert (sample.source, sample.label_origin) == ("nih", "mined from reports")
+        assert sample.weight == tables.MINED_WEIGHT < 1
+
+
+def test_columns_that_tell_neither_may_be_absent(tmp_path: Path) -> None:
+    table = copies.nih(tmp_path) / "Data_Entry_2017.csv"
+    for column in ("Patient Age", "Patient Gender", "View Position"):
+        table.write_text(table.read_text().replace(column, "x"))
+    assert {(s.view, s.sex, s.age, s.population) for s in nih.find(tmp_path)} == {
+        ("", "", None, "unknown")
+    }
+
+
+def test_the_official_test_split_is_never_trained_on(tmp_path: Path) -> None:
+    copies.nih(tmp_path)
+    everything = {sample.path for sample in nih.find(tmp_path)}
+    (tmp_path / nih.TEST_LIST).write_text("00000001_000.png\n00000004_000.png")
+    test = {sample.path for sample in nih.find(tmp_path)}
+    train = {sample.path for sample in nih.find(tmp_path, training=True)}
+    assert (len(test), len(train)) == (2, 3)
+    assert test | train == everything

@@ -1,0 +1,41 @@
+"""The codes in an answer that programs go by: labels, warnings, and why a person should read on."""
+
+from enum import StrEnum
+
+
+class Label(StrEnum):
+    """What an image shows.
+
+    It is `INDETERMINATE` where the image is unlike what the model learnt from. Neither of the
+    others would be true then, and whoever reads nothing but the label must not take a hand for a
+    lung with pneumonia, nor for a healthy one.
+    """
+
+    NORMAL = "NORMAL"
+    PNEUMONIA = "PNEUMONIA"
+    INDETERMINATE = "INDETERMINATE"
+
+
+class WarningCode(StrEnum):
+    """What an answer is given in spite of."""
+
+    NO_LUNGS_FOUND = "no_lungs_found"
+    NOT_LIKE_A_CHEST_XRAY = "not_like_a_chest_xray"
+    LUNGS_CUT_OFF = "lungs_cut_off"
+    LOW_RESOLUTION = "low_resolution"
+    LATERAL_VIEW = "lateral_view"
+    NOT_A_CHEST = "not_a_chest"
+    MULTIPLE_FRAMES = "only_the_first_frame_was_read"
+
+
+class Reason(StrEnum):
+    """Why a person should read the image: no label can be excluded, or any warning."""
+
+    BOTH_LABELS_POSSIBLE = "both_labels_possible"
+    NO_LUNGS_FOUND = "no_lungs_found"
+    NOT_LIKE_A_CHEST_XRAY = "not_like_a_chest_xray"
+    LUNGS_CUT_OFF = "lungs_cut_off"
+    LOW_RESOLUTION = "low_resolution"
+    LATERAL_VIEW = "lateral_view"
+    NOT_A_CHEST = "not_a_chest"
+    MULTIPLE_FRAMES = "only_the_first_frame_was_read"

@@ -1,0 +1,164 @@
+"""A model version that keeps the contract, made within a second: for whatever serves a model.
+
+It reads drawn chests (`tests.synthetic`) by averages of cells of 8 x 8 pixels. Lungs are what is
+dark where lungs are, on an image that looks like the mean of drawn chests; pneumonia is what a
+linear regression on the cells within them tells.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from app.imaging.decode import MODEL_SIDE, to_model_input
+from model_store.manifest import (
+    FILE_NAME,
+    Calibration,
+    Conformal,
+    LungCriteria,
+    Manifest,
+    OperatingPoint,
+    Provenance,
+    Scaling,
+)
+from model_store.store import sha256
+from tests import synthetic
+from training import openvino_graph
+
+# Of 28 x 28 in an image, and of places of a map in a cell.
+CELLS, PIXELS, PLACES = 28, 8, 4
+CHANNELS = 8
+FITTED_TO = 64
+MARGIN = 0.06
+# What 8 bits and bfloat16 may move an answer by.
+LOOSE = 0.1
+
+Floats = npt.NDArray[np.float32]
+_Y, _X = np.mgrid[-1 : 1 : CELLS * 1j, -1 : 1 : CELLS * 1j].astype(np.float32)
+
+
+def drawn(count: int, first_seed: int = 0) -> npt.NDArray[np.uint8]:
+    """Drawn chests as the model takes them, uint8 `[count, 224, 224, 1]`; odd seeds are ill."""
+    seeds = range(first_seed, first_seed + count)
+    size = MODEL_SIDE, MODEL_SIDE
+    chests = [synthetic.chest(seed, pneumonia=bool(seed % 2), size=size) for seed in seeds]
+    return np.stack([to_model_input(chest) for chest in chests])
+
+
+def write(root: Path) -> Path:
+    """Write the version `root/pneumonia/1`, and give its folder."""
+    folder = root / "pneumonia" / "1"
+    images = drawn(FITTED_TO)
+    model = _Tiny(images)
+    tf.saved_model.save(model, str(folder), {"serving_default": model.serve})
+    openvino_graph.write(folder, images)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest = Manifest(
+        name="pneumonia",
+        version=1,
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        calibration=Calibration(
+            images=FITTED_TO,
+            patients=FITTED_TO,
+            scaling=Scaling(temperature=1, bias=0),
+            operating_point=OperatingPoint(
+                threshold=0.2, chosen_for="tests", sensitivity=1, specificity=1
+            ),
+            conformal=Conformal(coverage=0.9, normal_quantile=0.1, pneumonia_quantile=0.8),
+            lungs=LungCriteria(least_share=0.05, least_certainty=0.6),
+            novelty_limit=2,
+        ),
+        provenance=Provenance(
+            backbone="Tiny", command="pytest", seed=0, images={}, versions={}, float16_error=0
+        ),
+        files={path.relative_to(folder).as_posix(): sha256(path) for path in files},
+    )
+    (folder / FILE_NAME).write_text(manifest.model_dump_json())
+    return folder
+
+
+class _Tiny(tf.Module):
+    def __init__(self, images: npt.NDArray[np.uint8]) -> None:
+        super().__init__()
+        self._average = tf.Variable(np.full((PIXELS, PIXELS, 1, CHANNELS), 1 / 64 / 255, "f4"))
+        bell = np.exp(-(np.arange(-2, 3) ** 2) / 2)
+        blur = np.outer(bell, bell) / bell.sum() ** 2 / CHANNELS
+        self._blur = tf.Variable(
+            np.tile(blur[:, :, None, None], (1, 1, CHANNELS, CHANNELS)).astype("f4")
+        )
+        cells, smooth = (values.numpy() for values in self._seen(tf.constant(images)))
+        self._detail = float(np.abs(cells - smooth).mean())
+        mean = smooth.mean(axis=0)
+        self._chest = tf.Variable((mean - mean.mean()) / mean.std())
+        self._mean = tf.Variable(mean)
+        self._where = tf.Variable(_where_lungs_are())
+        self._weights = tf.Variable(np.zeros((CELLS, CELLS), np.float32))
+        inside = self._lungs(tf.constant(smooth)).numpy().mean(axis=0) > 0.3
+        self._weights.assign(_fitted((smooth - mean) * inside, np.arange(len(images)) % 2 * 2 - 1))
+
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 1), tf.uint8, name="image")]
+    )
+    def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        cells, smooth = self._seen(image)
+        lungs = self._lungs(smooth)
+        field, inside = _around(lungs > 0.5)
+        argues = self._weights * (smooth - self._mean) * inside
+        logit = tf.reduce_sum(argues, axis=(1, 2))
+        larger = tf.image.resize(lungs[..., tf.newaxis], (CELLS * PLACES, CELLS * PLACES))
+        return {
+            "logit": logit,
+            "probability": tf.sigmoid(logit),
+            "cam": tf.repeat(tf.repeat(argues, PLACES, axis=1), PLACES, axis=2),
+            "lungs": larger[..., 0],
+            "field": field,
+            "novelty": tf.reduce_mean(tf.abs(cells - smooth), axis=(1, 2)) / self._detail,
+        }
+
+    def _seen(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The cells' brightness, 0 to 1, and the same without what is fine, `[N, 28, 28]`."""
+        gray = tf.cast(image, tf.float32)
+        cells = tf.nn.relu(tf.nn.conv2d(gray, self._average, PIXELS, "VALID"))
+        smooth = tf.nn.relu(tf.nn.conv2d(cells, self._blur, 1, "SAME"))
+        return tf.reduce_mean(cells, axis=-1), tf.reduce_mean(smooth, axis=-1)
+
+    def _lungs(self, smooth: tf.Tensor) -> tf.Tensor:
+        centred = smooth - tf.reduce_mean(smooth, axis=(1, 2), keepdims=True)
+        spread = tf.sqrt(tf.reduce_mean(centred**2, axis=(1, 2), keepdims=True)) + 0.05
+        alike = tf.reduce_mean(centred / spread * self._chest, axis=(1, 2), keepdims=True)
+        dark = tf.sigmoid(20 * (0.5 - smooth))
+        return dark * self._where * tf.sigmoid(40 * (alike - 0.5))
+
+
+def _where_lungs_are() -> Floats:
+    across = (np.abs(_X) - 0.42) / 0.42
+    down = (_Y + 0.14) / 0.66
+    within = np.clip(1 - across**2 - down**4, -1, 1)
+    return (1 / (1 + np.exp(-10 * within))).astype(np.float32)
+
+
+def _fitted(seen: Floats, labels: npt.NDArray[np.int_]) -> Floats:
+    """The weights of a ridge regression of -4 and 4, `[28, 28]`."""
+    flat = seen.reshape(len(seen), -1).astype(np.float64)
+    dual = np.linalg.solve(flat @ flat.T + 0.1 * np.eye(len(flat)), 4.0 * labels)
+    return (dual @ flat).reshape(CELLS, CELLS).astype(np.float32)
+
+
+def _around(found: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The box around what was found, `[N, 4]`, and 1 in its cells, `[N, 28, 28]`."""
+    index = tf.range(CELLS, dtype=tf.float32)
+    edges, inside = [], []
+    for axis in (1, 2):
+        hit = tf.reduce_any(found, axis=axis)
+        first = tf.reduce_min(tf.where(hit, index, float(CELLS)), axis=1, keepdims=True)
+        last = tf.reduce_max(tf.where(hit, index, -1.0), axis=1, keepdims=True)
+        inside.append(tf.cast((index >= first) & (index <= last), tf.float32))
+        edges.append((first / CELLS - MARGIN, (last + 1) / CELLS + MARGIN))
+    (left, right), (top, bottom) = edges
+    columns, rows = inside
+    return (
+        tf.concat([left, top, right, bottom], axis=1),
+        rows[:, :, tf.newaxis] * columns[:, tf.newaxis, :],
+    )
