@@ -39,6 +39,7 @@ def serve() -> None:
         host=reader.settings.host,
         port=reader.settings.port,
         http=refusing(reader),
+        # They would have paths and queries in the log.
         ws="none",
         access_log=False,
         # As long as an upload may take, and as the slowest reader of an answer is waited for.

@@ -16,12 +16,13 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app import problems
 from app.clients import key_of
 from app.metrics import Metrics
 from app.problems import Problem
+from app.upgrades import DeafProtocol
 
 log = logging.getLogger("pneumoscope")
 
@@ -125,7 +126,7 @@ class Crowd:
             log.warning("Closing connections: %s, of %d.", reason, len(self._members) + 1)
 
 
-class Bounded(HttpToolsProtocol):
+class Bounded(DeafProtocol):
     """One connection. A subclass names the crowd that it belongs to."""
 
     crowd: ClassVar[Crowd]
@@ -260,7 +261,8 @@ class Bounded(HttpToolsProtocol):
             return
         self._head_bytes = len(self.url) + sum(len(n) + len(v) for n, v in self.headers)
         self._check_head()
-        if self._deaf:
+        # A head with an offer comes once more, without it.
+        if self._deaf or self.has_offer:
             return
         self._in_head = False
         self._body_bytes = self._raw_body_bytes = 0

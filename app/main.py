@@ -4,20 +4,23 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TypeVar
+from multiprocessing import parent_process
+from typing import NoReturn, TypeVar
 
 from fastapi import FastAPI
-from fastapi_swagger import patch_fastapi
+from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app import problems, schemas
+from app import logs, problems, schemas
 from app.inference import engine
+from app.lingering import Lingering
 from app.metrics import Metrics
-from app.middleware import Observe
+from app.middleware import HeadAsGet, Observe, UnderPath
 from app.reader import Reader
-from app.routes import explain, predict, service
+from app.routes import docs, explain, predict, service
 from app.settings import Settings
+from model_store.signature import check_signature
 from model_store.store import ModelError, resolve
 
 _DESCRIPTION = """\
@@ -25,6 +28,9 @@ Reads frontal chest X-rays for pneumonia: a calibrated probability, a label, and
 looked. For research use only: not a medical device.
 """
 
+_READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID")
+# With which uvicorn's worker says that another one would fail too.
+_FAILED_TO_START = 3
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -36,6 +42,8 @@ def load_reader(settings: Settings) -> Reader:
         ModelError: the model is missing, not what its manifest says, or breaks the contract.
     """
     model = resolve(settings.model_store, settings.model_name, settings.model_version)
+    if settings.model_key:
+        check_signature(model, settings.model_key)
     metrics = Metrics()
     loaded = engine.load(model, settings.engine, settings.mixed_precision)
     reader = Reader(settings, model.manifest, loaded, metrics)
@@ -63,16 +71,31 @@ def create_app(settings: Settings) -> FastAPI:
         version=version("pneumoscope"),
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
         lifespan=lifespan,
+        # Relative to the description's own address (OpenAPI 3.1, 4.8.5), wherever a proxy has it.
+        servers=[{"url": "."}],
+        root_path_in_servers=False,
+        # They would lead out of the prefix, and repeat the query.
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
     )
     app.state.reader = reader
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST"],
+            allow_headers=["*"],
+            expose_headers=_READABLE_HEADERS,
+        )
     app.add_middleware(Observe, metrics=reader.metrics)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Lingering)
+    if settings.root_path:
+        app.add_middleware(UnderPath, root_path=settings.root_path)
     problems.install(app)
-    for module in (predict, explain, service):
+    for module in (predict, explain, service, docs):
         app.include_router(module.router)
-    patch_fastapi(app)
     return app
 
 
@@ -80,6 +103,9 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when a server asks for it, not when the module is imported."""
     if name != "app":
         raise AttributeError(name)
+    logs.keep_requests_out()
+    if parent_process():
+        _end("a server's workers are not for it; start one process on each of several ports.")
     return app_or_exit()
 
 
@@ -89,7 +115,7 @@ def app_or_exit() -> FastAPI:
     try:
         return create_app(settings)
     except ModelError as error:
-        sys.exit(f"pneumoscope: {error}")
+        _end(str(error))
 
 
 def settings_or_exit(kind: type[S]) -> S:
@@ -100,4 +126,9 @@ def settings_or_exit(kind: type[S]) -> S:
         first = error.errors(include_url=False, include_input=False)[0]
         place = "_".join(str(part) for part in first["loc"])
         name = f"{kind.model_config['env_prefix']}{place}".upper()
-        sys.exit(f"pneumoscope: {name}: {first['msg']}.")
+        _end(f"{name}: {first['msg']}.")
+
+
+def _end(sentence: str) -> NoReturn:
+    print(f"pneumoscope: {sentence}", file=sys.stderr)  # noqa: T201
+    sys.exit(_FAILED_TO_START if parent_process() else 1)

@@ -20,6 +20,28 @@ log = logging.getLogger("pneumoscope")
 _NO_ROUTE = "none"
 
 
+class HeadAsGet:
+    """ASGI middleware that answers HEAD as GET; the server omits the body (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The server's own scope stays: it tells by it that there is no body to send.
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
+
+
+class UnderPath:
+    """ASGI middleware that has a path's prefix passed over, where the proxy leaves it there."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "root_path": self._root_path}, receive, send)
+
+
 class Observe:
     """ASGI middleware that observes each HTTP request."""
 

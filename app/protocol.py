@@ -33,13 +33,17 @@ class _Over(RequestResponseCycle):
 def refusing(reader: Reader) -> type[Bounded]:
     """The protocol for uvicorn's `http`, which refuses readings while the reader is full.
 
-    What is asked in another way than clients do (with a query, to be upgraded, to close the
-    connection, or without reading the answers) goes through the app, which refuses it just so.
+    What is asked in another way than most clients do (with a query, from a page of another origin,
+    to close the connection, or without reading the answers) goes through the app, which refuses it
+    just so.
     """
     busy = problems.busy()
     refusal = connections.raw(busy)
+    status = f"{busy.details.status:d}"
+    # A proxy may take the prefix off the path, or leave it there.
     refused = {
-        route.path.encode(): reader.metrics.requests.labels(route.path, f"{busy.details.status:d}")
+        f"{prefix}{route.path}".encode(): reader.metrics.requests.labels(route.path, status)
+        for prefix in {"", reader.settings.root_path}
         for route in (*predict.router.routes, *explain.router.routes)
         if isinstance(route, APIRoute)
     }
@@ -70,8 +74,9 @@ def refusing(reader: Reader) -> type[Bounded]:
             return (
                 self.parser.get_method() == b"POST"
                 and (self.cycle is None or self.cycle.response_complete)
+                and not self.has_offer
                 and self.parser.should_keep_alive()
-                and not self.parser.should_upgrade()
+                and not any(name == b"origin" for name, _ in self.headers)
                 and not self.flow.write_paused
             )
 

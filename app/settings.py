@@ -1,14 +1,46 @@
 """The settings, read from the environment with the prefix `PNEUMOSCOPE_`."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.imaging.decode import DEFAULT_MAX_PIXELS, DEFAULT_PICTURE_SIDE
 from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
+
+# A path's own characters (RFC 3986, 3.3), in segments.
+_ROOT_PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@%-]+)*", re.ASCII)
+_ANY_ORIGIN = "*"
+# RFC 6454, 6.2, of what browsers fetch with.
+_ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
+
+
+def _root_path(value: str) -> str:
+    path = value.rstrip("/")
+    if not _ROOT_PATH.fullmatch(path):
+        raise _wrong("A root path begins with a slash, as in /xray")
+    return path
+
+
+def _origins(value: Any) -> Any:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _origin(value: str) -> str:
+    if value != _ANY_ORIGIN and not _ORIGIN.fullmatch(value):
+        raise _wrong("An origin is * or as in https://viewer.example:8443, without a path")
+    return value
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    """An error that does not quote the value."""
+    return PydanticCustomError("setting", "{message}", {"message": message})
 
 
 class Settings(BaseSettings):
@@ -20,6 +52,14 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on")
+    root_path: Annotated[str, AfterValidator(_root_path)] = Field(
+        "", description="path under which a proxy publishes the service, as `/xray`"
+    )
+    cors_origins: Annotated[
+        tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_origins)
+    ] = Field(
+        (), description="origins whose pages may ask, separated by commas, or `*`; none if unset"
+    )
     engine: Choice = Field(
         "auto", description="`auto` takes TensorFlow where it sees a GPU, OpenVINO elsewhere"
     )
@@ -30,6 +70,9 @@ class Settings(BaseSettings):
     model_name: str = Field(DEFAULT_NAME, description="model to serve")
     model_version: int | None = Field(
         None, ge=1, description="version to serve; the newest if unset"
+    )
+    model_key: Path | None = Field(
+        None, description="public key of who signed the model; no signature is asked for if unset"
     )
     max_upload_bytes: int = Field(32 * 2**20, gt=0, description="largest request body, in bytes")
     upload_seconds: float = Field(30, gt=0, description="longest time that a request body may take")

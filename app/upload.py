@@ -1,15 +1,15 @@
 """Image files out of a request's body, which is limited while it arrives and never spooled."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
+from app import form
+from app.imaging.formats import format_of
 from app.problems import Problem, too_large, too_slow
 
 FIELD = "file"
@@ -23,23 +23,35 @@ RAW_TYPES = (
     "image/webp",
 )
 _MULTIPART = "multipart/form-data"
-_MAX_FIELDS = 100
+# Of a body that is the file itself. Its bytes tell which: `image/jpg`, which nobody registered, or
+# `image/x-png` are no mistakes that matter.
+_FILE_TYPE = re.compile(r"image/.+|application/dicom|(application|binary)/octet-stream")
+_IDENTITY = "identity"
+# What compressed files begin with.
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "ZIP"}
 
 
 async def one_file(request: Request, limit: int, seconds: float) -> bytes:
     """The bytes of the one image that the request carries.
 
+    A body that does not say what it is counts as a file where its bytes are an image's.
+
     Raises:
         Problem: 400 for none, an empty one, several or a malformed form; 408 where it has not come
-            after `seconds`; 413 over `limit` bytes; 415 for a body of another type.
+            after `seconds`; 413 over `limit` bytes; 415 for a body of another type, and for a
+            compressed one.
     """
     async with _deadline(seconds):
-        if _media_type(request) in RAW_TYPES:
-            return not_empty(b"".join([chunk async for chunk in _limited(request, limit)]))
+        media_type = _media_type(request)
+        if not media_type or _FILE_TYPE.fullmatch(media_type):
+            data = b"".join([chunk async for chunk in _limited(request, limit)])
+            if not media_type and not format_of(data):
+                raise _unknown_type()
+            return plain(data)
         files = await _parts(request, limit)
     if len(files) > 1:
         raise _bad_request("several_files", "Send one file, or several to /predict/batch.")
-    return not_empty(files[0])
+    return plain(files[0])
 
 
 async def several_files(request: Request, limit: int, seconds: float, most: int) -> list[bytes]:
@@ -55,14 +67,18 @@ async def several_files(request: Request, limit: int, seconds: float, most: int)
     return files
 
 
-def not_empty(data: bytes) -> bytes:
+def plain(data: bytes) -> bytes:
     """The file's bytes.
 
     Raises:
-        Problem: 400 where there are none.
+        Problem: 400 where there are none; 415 where they are packed.
     """
     if not data:
         raise _bad_request("empty_file", "The file is empty.")
+    for magic, name in _PACKED.items():
+        if data.startswith(magic):
+            detail = f"The file is compressed ({name}): send the image itself."
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_format", detail)
     return data
 
 
@@ -78,27 +94,20 @@ async def _deadline(seconds: float) -> AsyncIterator[None]:
 
 async def _parts(request: Request, limit: int) -> list[bytes]:
     if _media_type(request) != _MULTIPART:
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_content_type",
-            f"Send {_MULTIPART} with a part named {FIELD}, or the image with its own content type.",
-        )
-    parser = MultiPartParser(
-        request.headers, _limited(request, limit), max_files=_MAX_FIELDS, max_fields=_MAX_FIELDS
-    )
-    parser.spool_max_size = limit + 1
+        raise _unknown_type()
+    content_type = request.headers["content-type"]
     try:
-        form = await parser.parse()
-    except (MultiPartException, FormParserError):
+        files = await form.files(content_type, FIELD, _limited(request, limit))
+    except form.FormError:
         raise _bad_request("malformed_form", "The multipart body is malformed.") from None
-    files = [part for part in form.getlist(FIELD) if isinstance(part, UploadFile)]
     if not files:
         raise _bad_request("no_file", f"The form has no file in a part named {FIELD}.")
-    return [await file.read() for file in files]
+    return files
 
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes]:
     """The body's chunks, up to `limit` bytes of them."""
+    _check_coding(request)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise too_large(limit)
@@ -108,6 +117,29 @@ async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes]:
         if received > limit:
             raise too_large(limit)
         yield chunk
+
+
+def _check_coding(request: Request) -> None:
+    """Pass where the body is not compressed: it would be limited at another size than it has.
+
+    Raises:
+        Problem: 415, with what is taken instead (RFC 9110, 12.5.3).
+    """
+    if request.headers.get("content-encoding", _IDENTITY).strip().lower() != _IDENTITY:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_encoding",
+            "The request body is compressed (Content-Encoding): send it as it is.",
+            {"Accept-Encoding": _IDENTITY},
+        )
+
+
+def _unknown_type() -> Problem:
+    return Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_content_type",
+        f"Send {_MULTIPART} with a part named {FIELD}, or the image with its own content type.",
+    )
 
 
 def _media_type(request: Request) -> str:

@@ -117,5 +117,5 @@ class Manifest(Part):
     calibration: Calibration
     provenance: Provenance
     files: dict[RelativePath, Sha256] = Field(
-        description="SHA-256 of each file that the engines read"
+        description="SHA-256 of every file of the version but this one"
     )

@@ -42,11 +42,20 @@ def versions(root: Path = DEFAULT_ROOT, name: str = DEFAULT_NAME) -> list[int]:
 def resolve(
     root: Path = DEFAULT_ROOT, name: str = DEFAULT_NAME, version: int | None = None
 ) -> ModelVersion:
-    """Open a version, by default the newest, and verify every file that its manifest names.
+    """Open a version, by default the newest, and verify every file in it.
 
     Raises:
-        ModelError: no such version, an invalid manifest, or files that do not match it.
+        ModelError: no such version, an invalid manifest, files that do not match it or that it does
+            not name, or none of it can be read.
     """
+    try:
+        return _resolve(root, name, version)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ModelError(f"The model store {root} cannot be read: {reason}.") from error
+
+
+def _resolve(root: Path, name: str, version: int | None) -> ModelVersion:
     found = versions(root, name)
     if not found:
         raise ModelError(f"There is no model {name!r} in the model store {root}.")
@@ -70,6 +79,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files(folder: Path) -> list[str]:
+    """The paths of the files under a folder, relative to it; a link to a folder counts as one."""
+    found = (path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return [path.relative_to(folder).as_posix() for path in found]
+
+
 def _read(path: Path) -> Manifest:
     try:
         return Manifest.model_validate_json(path.read_bytes())
@@ -90,3 +105,6 @@ def _verify(path: Path, manifest: Manifest) -> None:
             raise ModelError(f"The model file {file} does not match the SHA-256 in its manifest.")
     if "saved_model.pb" not in manifest.files:
         raise ModelError(f"The manifest of {path} names no saved_model.pb.")
+    for file in sorted(files(path)):
+        if file not in manifest.files and file != FILE_NAME:
+            raise ModelError(f"The manifest of {path} does not name its file {file}.")

@@ -21,7 +21,7 @@ from app.inference.openvino_engine import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS
 from app.inference.tensorflow_engine import TensorFlowEngine
 from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
-from model_store.store import ModelVersion, sha256, versions
+from model_store.store import ModelVersion, files, sha256, versions
 from training import (
     balance,
     calibrate,
@@ -126,7 +126,7 @@ def add_version(
     version = version or max(versions(folder.parent, folder.name), default=0) + 1
     with new_version(folder, version) as path:
         calibration, float16_error = write(trained, parts, path)
-        manifest = Manifest(
+        of_the_model = Manifest(
             name=folder.name,
             version=version,
             created=datetime.now(UTC).replace(microsecond=0),
@@ -141,8 +141,10 @@ def add_version(
             ),
             files=digests(path),
         )
+        describe(ModelVersion(path, of_the_model), parts, origin.about)
+        # Last, since it names every other file, the card and the figures too.
+        manifest = of_the_model.model_copy(update={"files": digests(path)})
         (path / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n")
-        describe(ModelVersion(path, manifest), parts, origin.about)
     return folder / str(version)
 
 
@@ -231,8 +233,7 @@ def _check_new(target: Path) -> None:
 
 def digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file under `folder`, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
+    return {file: sha256(folder / file) for file in sorted(files(folder))}
 
 
 def _write_graph(

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import properties
 
 from app.inference.engine import Floats
+from app.inference.silent_openvino import ov, properties
 
 FLOAT32 = {properties.hint.inference_precision(): ov.Type.f32}
 _BATCH = 8

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import opset13 as ops
 
 from app.inference.openvino_engine import has_vnni
 from app.inference.openvino_graph import (
@@ -22,6 +20,7 @@ from app.inference.openvino_graph import (
     WEIGHTS,
     replace,
 )
+from app.inference.silent_openvino import ops, ov
 from training import stem
 from training.quantisation import quantise
 

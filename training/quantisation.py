@@ -7,12 +7,11 @@ far, and saved a thirtieth of the time.
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import opset13 as ops
 
 from app.imaging.decode import MODEL_SIDE
 from app.inference.engine import Floats
 from app.inference.openvino_graph import CORRECTION, KERNEL_LEVELS
+from app.inference.silent_openvino import ops, ov
 from training.nodes import FLOAT32, compute, constant, is_a
 
 _LARGEST_MAP = MODEL_SIDE // 8

@@ -1,11 +1,10 @@
 """The first convolution of a network, made exact in bfloat16."""
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as ops
 
 from app.inference.engine import Floats
 from app.inference.openvino_graph import replace
+from app.inference.silent_openvino import ops, ov
 from training.nodes import FLOAT32, compute, constant, is_a
 
 _LEVELS = 256

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import properties
 
 from app import cores
 from app.inference import openvino_graph
 from app.inference.engine import OUTPUTS, Answers, Tensors, check_signature
+from app.inference.silent_openvino import ov, properties
 from model_store.store import ModelError
 
 _CPU = Path("/proc/cpuinfo")

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
-from openvino import opset13 as ops
+
+from app.inference.silent_openvino import ops, ov
 
 GRAPH = "openvino.xml.gz"
 WEIGHTS = "openvino.bin"

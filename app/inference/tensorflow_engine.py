@@ -1,6 +1,7 @@
 """The engine for GPUs, and the reference that the other is checked against."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -33,7 +34,7 @@ class TensorFlowEngine:
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision": mixed_precision})
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
+            _let_memory_grow(gpu)
         self.device = _name(gpus[0]) if gpus else "CPU"
         self._pads = bool(gpus)
         try:
@@ -48,6 +49,15 @@ class TensorFlowEngine:
         count = len(images)
         results = self._serve(image=tf.constant(_padded(images) if self._pads else images))
         return Answers(**{name: results[name].numpy()[:count] for name in OUTPUTS})
+
+
+def _let_memory_grow(gpu: tf.config.PhysicalDevice) -> None:
+    """Take a GPU's memory as it is needed, where this process has not used the GPU before.
+
+    One that has, as a training does, took it in its own way, and TensorFlow allows no change then.
+    """
+    with suppress(RuntimeError):
+        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def _padded(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

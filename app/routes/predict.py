@@ -74,7 +74,7 @@ async def _items(reader: Reader, files: list[bytes]) -> list[schemas.BatchItem]:
 
 async def _item(reader: Reader, data: bytes) -> schemas.BatchItem:
     try:
-        reading = await reader.read(upload.not_empty(data))
+        reading = await reader.read(upload.plain(data))
     except ImageError as error:
         return schemas.BatchItem(problem=problems.of_image(error).details)
     except problems.Problem as problem:

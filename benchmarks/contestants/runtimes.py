@@ -62,7 +62,7 @@ class OpenVINO:
     """
 
     def __init__(self) -> None:
-        import openvino as ov
+        from app.inference.silent_openvino import ov
 
         hint = {"PERFORMANCE_HINT": "LATENCY"}
         self._compiled = ov.Core().compile_model(MODEL.path, "CPU", hint)

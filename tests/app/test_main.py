@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -130,6 +131,67 @@ def test_the_log_holds_nothing_that_a_client_sent(
     log = (tmp_path / "log").read_text()
     assert " /predict 200 " in log
     assert "JANE" not in log
+
+
+@contextmanager
+def _uvicorn(model_root: Path, port: int, log: Path, *options: str) -> Iterator[httpx.Client]:
+    """A client of `uvicorn app.main:app`."""
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), *options]
+    url = f"http://127.0.0.1:{port}"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            command, env=_environment(model_store=model_root), stderr=file, stdout=file
+        ) as process,
+        httpx.Client(base_url=url, trust_env=False, timeout=60) as client,
+    ):
+        try:
+            while not _answers(client):
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.05)
+            wait_until_ready(client)
+            yield client
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.mark.parametrize("options", [[], ["--log-level", "trace"], ["--http", "h11"]])
+def test_uvicorn_logs_nothing_that_a_client_sent(
+    model_root: Path, port: int, tmp_path: Path, xray: bytes, options: list[str]
+) -> None:
+    web_socket = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==",
+    }
+    with _uvicorn(model_root, port, tmp_path / "log", *options) as client:
+        client.post("/predict?patient=JANE", files={"file": ("JANE.png", xray)})
+        client.get("/JANE", headers={"User-Agent": "JANE"})
+        client.get("/JANE?patient=JANE", headers=web_socket)
+        client.get("/live?JANE", headers=web_socket)
+
+    log = (tmp_path / "log").read_text()
+    assert "Application startup complete" in log
+    assert "Traceback" not in log
+    assert "JANE" not in log
+
+
+def test_workers_of_uvicorn_are_refused_once(model_root: Path, port: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "uvicorn", "app.main:app", "--workers", "2"]
+    ended = subprocess.run(
+        [*command, "--port", str(port)],
+        env=_environment(model_store=model_root),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    told = "pneumoscope: a server's workers are not for it; start one process on each of"
+    assert 1 <= ended.stderr.count(told) <= 2
+    assert "stopping the parent process" in ended.stderr
 
 
 def _remove(version: Path) -> None:

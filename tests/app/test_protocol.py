@@ -71,8 +71,12 @@ def test_a_full_service_refuses_and_keeps_the_connection(
 
 @pytest.mark.parametrize(
     ("path", "headers"),
-    [("/predict?a=b", {}), ("/predict", {"Connection": "close"})],
-    ids=["query", "closing"],
+    [
+        ("/predict?a=b", {}),
+        ("/predict", {"Connection": "close"}),
+        ("/predict", {"Origin": "https://viewer.example"}),
+    ],
+    ids=["query", "closing", "a page of another origin"],
 )
 def test_the_app_refuses_what_the_protocol_leaves_to_it(
     scripted: Scripted, app: FastAPI, xray: bytes, path: str, headers: dict[str, str]
@@ -83,6 +87,21 @@ def test_the_app_refuses_what_the_protocol_leaves_to_it(
     assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
     assert refused.json()["code"] == "busy"
     assert refused.headers["x-request-id"]
+
+
+def test_a_client_that_offers_another_protocol_is_refused_once(
+    scripted: Scripted, app: FastAPI, xray: bytes
+) -> None:
+    offer = {"Connection": "Upgrade", "Upgrade": "h2c"}
+    with full(scripted, app, xray) as client, connected(client) as connection:
+        for _ in range(2):
+            connection.request("POST", "/predict", xray, RAW | offer)
+            answer = connection.getresponse()
+            assert answer.status == httpx.codes.SERVICE_UNAVAILABLE
+            assert b'"code":"busy"' in answer.read()
+        metrics = client.get("/metrics").text
+
+    assert 'pneumoscope_requests_total{endpoint="/predict",status="503"} 2.0' in metrics
 
 
 def test_a_refused_client_that_hangs_up_leaves_nothing_behind(

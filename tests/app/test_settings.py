@@ -31,6 +31,16 @@ def test_defaults() -> None:
     [
         ("host", "0.0.0.0", "0.0.0.0"),  # noqa: S104
         ("port", "0", 0),
+        ("root_path", "/xray/", "/xray"),
+        ("root_path", "/", ""),
+        ("cors_origins", "", ()),
+        ("cors_origins", "*", ("*",)),
+        (
+            "cors_origins",
+            "https://a.example, http://[::1]:8042",
+            ("https://a.example", "http://[::1]:8042"),
+        ),
+        ("model_key", "/etc/pneumoscope.pub", Path("/etc/pneumoscope.pub")),
         ("engine", "tensorflow", "tensorflow"),
         ("mixed_precision", "true", True),
         ("model_store", "/srv/models", Path("/srv/models")),
@@ -59,6 +69,9 @@ def test_the_environment(
         ("port", "65536"),
         ("port", "-1"),
         ("port", "http"),
+        ("root_path", "xray"),
+        ("root_path", "//evil.example"),
+        ("root_path", "/x?y"),
         ("engine", "torch"),
         ("model_version", "0"),
         ("max_upload_bytes", "0"),
@@ -87,3 +100,12 @@ def test_they_do_not_change() -> None:
     settings: Any = Settings()
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["viewer.example", "https://viewer.example/", "https://", "null", "ftp://a", "**"]
+)
+def test_what_is_no_origin(origin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}CORS_ORIGINS", f"https://viewer.example,{origin}")
+    with pytest.raises(ValidationError, match="An origin is"):
+        Settings()

@@ -1,6 +1,7 @@
 """Files out of a request's body."""
 
 import asyncio
+import gzip
 import tempfile
 
 import pytest
@@ -11,6 +12,7 @@ from app.problems import Problem
 
 BOUNDARY = b"frontier"
 SECONDS = 60
+PNG = b"\x89PNG\r\n\x1a\n..."
 
 
 def _request(chunks: list[bytes], content_type: str, **headers: str) -> Request:
@@ -44,11 +46,56 @@ def _code(request: Request, limit: int = 1000) -> str:
     return caught.value.details.code
 
 
-@pytest.mark.parametrize("content_type", ["image/png", "IMAGE/JPEG; charset=binary"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "image/png",
+        "IMAGE/JPEG; charset=binary",
+        "image/jpg",
+        "image/x-png",
+        "application/dicom; transfer-syntax=*",
+        "binary/octet-stream",
+    ],
+)
 def test_raw_body_is_joined_from_its_chunks(content_type: str) -> None:
     request = _request([b"ab", b"", b"c"], content_type)
 
     assert asyncio.run(upload.one_file(request, 3, SECONDS)) == b"abc"
+
+
+@pytest.mark.parametrize("content_type", ["", " ", ";"])
+def test_an_image_needs_no_content_type(content_type: str) -> None:
+    assert asyncio.run(upload.one_file(_request([PNG], content_type), 1000, SECONDS)) == PNG
+    assert _code(_request([b"text"], content_type)) == "unsupported_content_type"
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/json", "application/dicom+json"]
+)
+def test_what_says_that_it_is_no_image_is_none(content_type: str) -> None:
+    assert _code(_request([PNG], content_type)) == "unsupported_content_type"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate, gzip"])
+@pytest.mark.parametrize("content_type", ["image/png", "multipart/form-data; boundary=x", ""])
+def test_a_compressed_body_is_told_for_one(coding: str, content_type: str) -> None:
+    request = _request([gzip.compress(PNG)], content_type, **{"content-encoding": coding})
+
+    assert _code(request) == "unsupported_content_encoding"
+
+
+def test_no_compression_is_none() -> None:
+    request = _request([PNG], "image/png", **{"content-encoding": "identity"})
+
+    assert asyncio.run(upload.one_file(request, 1000, SECONDS)) == PNG
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(PNG), b"PK\x03\x04..."])
+def test_a_compressed_file_is_told_for_one(packed: bytes) -> None:
+    for request in (_form(packed), _request([packed], "image/png")):
+        with pytest.raises(Problem, match="is compressed") as caught:
+            asyncio.run(upload.one_file(request, 1000, SECONDS))
+        assert caught.value.details.code == "unsupported_format"
 
 
 def test_form_gives_the_files_bytes_and_their_order() -> None:

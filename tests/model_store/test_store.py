@@ -1,5 +1,6 @@
 import json
 import shutil
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,50 @@ def test_a_path_that_leaves_the_folder(file: str, tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith(told)
 
 
-def test_files_that_the_manifest_does_not_name_are_let_be(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["MODEL_CARD.md", ".hidden", "variables/more", "new/deep/file"])
+def test_a_file_that_the_manifest_does_not_name(file: str, tmp_path: Path) -> None:
+    path = write(tmp_path) / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    told = f"The manifest of ROOT/pneumonia/1 does not name its file {file}."
+    assert refusal(tmp_path) == told
+
+
+def test_a_link_to_a_folder_hides_no_file(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (write(tmp_path) / "assets").symlink_to(elsewhere)
+    told = "The manifest of ROOT/pneumonia/1 does not name its file assets."
+    assert refusal(tmp_path) == told
+
+
+def test_empty_folders_are_let_be(tmp_path: Path) -> None:
     path = write(tmp_path)
-    (path / "MODEL_CARD.md").write_text("# Card")
+    (path / "assets").mkdir()
     assert resolve(tmp_path).path == path
+
+
+def test_a_store_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path)
+
+    def denied(path: Path) -> Any:
+        raise PermissionError(EACCES, "Permission denied", str(path))
+
+    for method in ("is_dir", "iterdir", "read_bytes", "open"):
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, method, lambda path, *_, **__: denied(path))
+            told = "The model store ROOT cannot be read: Permission denied."
+            assert refusal(tmp_path) == told
+
+
+def test_a_name_that_no_folder_can_have(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"cannot be read: File name too long\.$"):
+        resolve(tmp_path, "x" * 300)
+
+
+def test_the_shipped_versions_are_whole() -> None:
+    for version in versions():
+        assert resolve(version=version).manifest.version == version
 
 
 def test_sha256(tmp_path: Path) -> None:

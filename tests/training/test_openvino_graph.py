@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 import pytest
 
 from app.inference import openvino_engine
 from app.inference import openvino_graph as openvino_graph_reader
 from app.inference.engine import OUTPUTS
 from app.inference.openvino_graph import GRAPH, SHARED, VARIABLES, WEIGHTS, read
+from app.inference.silent_openvino import ov
 from model_store.store import ModelVersion
 from tests.app.inference import models
 from training import data, openvino_graph

@@ -4,11 +4,10 @@ from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 import pytest
-from openvino import opset13 as ops
 
 from app.inference.openvino_graph import CORRECTION, unround
+from app.inference.silent_openvino import ops, ov
 from tests.conftest import needs_vnni
 from training import quantisation
 

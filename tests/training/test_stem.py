@@ -4,10 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 import pytest
-from openvino import opset13 as ops
 
+from app.inference.silent_openvino import ops, ov
 from training import stem
 
 SIDE = 32

@@ -2,13 +2,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
-from openvino import properties
 
 from app import cores
 from app.inference import openvino_engine, openvino_graph
 from app.inference.openvino_engine import OpenVINOEngine
+from app.inference.silent_openvino import ov, properties
 from model_store.store import ModelError, ModelVersion
 from tests import tiny
 from tests.app.inference.models import copied

@@ -33,6 +33,18 @@ def test_it_shares_the_gpu_and_names_it(
     growth.assert_called_once_with(gpu, True)
 
 
+def test_it_takes_a_gpu_that_the_process_has_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = Mock()
+    gpu.name = "/gpu:0"
+    late = RuntimeError("Physical devices cannot be modified after being initialized")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [gpu])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", Mock(side_effect=late))
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {})
+    assert TensorFlowEngine(save(tmp_path / "model")).device == "/gpu:0"
+
+
 @pytest.mark.parametrize(("count", "batch"), [(1, 1), (2, 2), (3, 4), (5, 8), (32, 32)])
 def test_a_gpu_gets_few_sizes_of_batches(
     count: int, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
