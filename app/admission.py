@@ -15,11 +15,31 @@ from app import problems
 from app.clients import key_of
 
 _client: ContextVar[str] = ContextVar("client", default="")
+_place: ContextVar["Place | None"] = ContextVar("place", default=None)
 
 
 def comes_from(address: str) -> None:
     """Say whom the work of this task, and of those that it starts, is for."""
     _client.set(key_of(address))
+
+
+def begins() -> None:
+    """Say that the request of this task has work that is not given up any more."""
+    if place := _place.get():
+        place.has_begun = True
+
+
+def hold(size: int) -> None:
+    """Have room for the body of this task's request.
+
+    Args:
+        size: its bytes, whether they have come or are only declared.
+
+    Raises:
+        Problem: 503 where there is no room for them.
+    """
+    if place := _place.get():
+        place.hold(size)
 
 
 class Place:
@@ -30,23 +50,24 @@ class Place:
         self.held_bytes = 0
         # Work that has begun is not given up for anybody.
         self.has_begun = False
-        self.was_given_up = False
+        self._was_given_up = False
         self._room = room
         self._task = asyncio.current_task()
 
     def hold(self, size: int) -> None:
-        """Have room for a body of so many bytes, whether they have come or are only declared.
-
-        Raises:
-            Problem: 503 where there is no room for it.
-        """
+        """As the function of this name does."""
         if size > self.held_bytes:
             self._room.hold(self, size)
 
     def give_up(self) -> None:
-        self.was_given_up = True
+        """End the request's task, for another client."""
+        self._was_given_up = True
         if self._task:
             self._task.cancel()
+
+    def is_given_up(self) -> bool:
+        """Whether that, and nothing else, is why the task is cancelled."""
+        return self._was_given_up and self._task is not None and self._task.uncancel() == 0
 
 
 class Room:
@@ -79,10 +100,11 @@ class Room:
         if self.is_full:
             self._make_room(place, _one, 1)
         self._places.append(place)
+        _place.set(place)
         try:
             yield place
         except asyncio.CancelledError:
-            if place.was_given_up and place._task and place._task.uncancel() == 0:
+            if place.is_given_up():
                 raise problems.busy() from None
             raise
         finally:
@@ -145,6 +167,15 @@ class Turns:
             if turn.done() and not turn.cancelled():
                 self.give_back()
             raise
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Have a turn for the block."""
+        await self.take()
+        try:
+            yield
+        finally:
+            self.give_back()
 
     def give_back(self) -> None:
         """Pass the turn on to the client that has waited longest since its last."""

@@ -61,7 +61,7 @@ def refusing(reader: Reader) -> type[Bounded]:
         )
 
         def on_request(self) -> None:
-            if not (reader.is_full and self.url in refused and self._is_plain_post()):
+            if not (self.url in refused and self._is_plain_post() and self._is_refused()):
                 super().on_request()
                 return
             refused[self.url].inc()
@@ -69,6 +69,9 @@ def refusing(reader: Reader) -> type[Bounded]:
             self.cycle = over
             self.on_response_complete()
             say()
+
+        def _is_refused(self) -> bool:
+            return reader.refuses(self.client[0] if self.client else "")
 
         def _is_plain_post(self) -> bool:
             return (

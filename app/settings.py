@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, gt=0, description="most pixels an image may have")
     max_files: int = Field(16, gt=0, description="most files in one `/predict/batch`")
     max_in_flight: int = Field(64, gt=0, description="requests at work at once; beyond it, 503")
+    max_bytes_in_flight: int = Field(
+        256 * 2**20, gt=0, description="bytes of all request bodies at once; beyond it, 503"
+    )
+    max_pixels_at_once: int = Field(
+        DEFAULT_MAX_PIXELS, gt=0, description="pixels that are decoded at once; others wait"
+    )
     max_connections: int = Field(
         512, gt=0, description="connections at once; beyond it, those that wait longest are closed"
     )

@@ -21,6 +21,7 @@ from app.imaging.errors import (
     has_too_many_scans,
 )
 from app.imaging.formats import DICOM, format_of
+from app.imaging.room import Take, unbounded
 
 MODEL_SIDE = 224
 DEFAULT_MAX_PIXELS = 40_000_000
@@ -66,6 +67,7 @@ def decode(
     data: bytes,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     picture_side: int = DEFAULT_PICTURE_SIDE,
+    take: Take = unbounded,
 ) -> Radiograph:
     """Decode a JPEG, PNG, WebP, TIFF, BMP or DICOM file.
 
@@ -79,6 +81,8 @@ def decode(
         UnsupportedFormatError: the bytes are of no such type.
         UnreadableImageError: broken, truncated, a side under 64 pixels, over `max_pixels`, or a
             DICOM object that is no projection radiograph.
+
+    `take` is told how many pixels are about to be decoded, and may wait.
     """
     image_format = format_of(data)
     if image_format is None:
@@ -87,10 +91,12 @@ def decode(
         # Here, since pydicom takes 24 MB and a tenth of a second of a start that may never need it.
         from app.imaging.dicom import read_dicom
 
-        pixels, warnings = read_dicom(data, max_pixels)
+        pixels, warnings = read_dicom(data, max_pixels, take)
         height, width = pixels.shape
     else:
-        pixels, (width, height), warnings = _read(data, image_format, max_pixels, picture_side)
+        pixels, (width, height), warnings = _read(
+            data, image_format, max_pixels, picture_side, take
+        )
     if min(width, height) < MODEL_SIDE:
         warnings = (*warnings, LOW_RESOLUTION)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -108,7 +114,7 @@ def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _read(
-    data: bytes, image_format: str, max_pixels: int, picture_side: int
+    data: bytes, image_format: str, max_pixels: int, picture_side: int, take: Take
 ) -> tuple[npt.NDArray[np.uint8], tuple[int, int], tuple[WarningCode, ...]]:
     """The pixels, the upright size and the warnings of a file of a type that Pillow reads."""
     if image_format == "JPEG" and has_too_many_scans(data):
@@ -119,6 +125,8 @@ def _read(
             # Not `n_frames`, for which a TIFF's every directory would be read.
             several = getattr(image, "is_animated", False)
             full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
+            # Of a JPEG as many as its draft has.
+            take(image.width * image.height)
             pixels = _grayscale(image)
     except ImageError:
         raise
