@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from app import admission, cores, problems
+from app import admission, cores, heartbeat, problems
 from app.admission import Place, Room, Turns
 from app.imaging import overlay
 from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
@@ -63,12 +63,16 @@ class Reader:
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; ready once the warm-up has passed."""
         self._batcher.start()
-        warm_up = asyncio.create_task(self._warm_up())
+        besides = [asyncio.create_task(self._warm_up())]
+        if self.settings.heartbeat:
+            beating = heartbeat.beat(self.settings.heartbeat, lambda: self._ready)
+            besides.append(asyncio.create_task(beating))
         try:
             yield
         finally:
-            warm_up.cancel()
-            await asyncio.gather(warm_up, return_exceptions=True)
+            for task in besides:
+                task.cancel()
+            await asyncio.gather(*besides, return_exceptions=True)
             await self._batcher.stop()
             self._pool.shutdown()
 

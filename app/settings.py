@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from app.environment import EnvironmentSettings
 from app.imaging.decode import DEFAULT_MAX_PIXELS, DEFAULT_PICTURE_SIDE
 from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
@@ -43,7 +44,7 @@ def _wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{message}", {"message": message})
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """What an operator may change; every field is an environment variable."""
 
     model_config = SettingsConfigDict(
@@ -94,6 +95,9 @@ class Settings(BaseSettings):
     )
     overlay_max_side: int = Field(
         DEFAULT_PICTURE_SIDE, ge=64, description="longest side of an overlay, in pixels"
+    )
+    heartbeat: Path | None = Field(
+        None, description="file that is written every 5 s while all is well; none if unset"
     )
 
     @property
