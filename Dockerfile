@@ -8,19 +8,20 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1
 
 FROM base AS build
-ENV PIP_CONSTRAINT=constraints.txt \
-    PIP_BUILD_CONSTRAINT=constraints.txt
 WORKDIR /src
 RUN python -m venv /opt/venv
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+# Each file that is installed is the one whose SHA-256 was written down, what builds the package too.
+COPY requirements requirements
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --require-hashes -r requirements/cpu.txt
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY model_store/*.py model_store/
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -c constraints.txt .
+RUN pip install --no-deps --no-build-isolation .
 
 FROM build AS build-gpu
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -c constraints.txt '.[gpu]'
+    pip install --require-hashes -r requirements/gpu.txt
 
 # The wheels bring every library that they need beyond the C and C++ runtimes of the base image.
 FROM base AS runtime

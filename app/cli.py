@@ -105,5 +105,14 @@ def read(
         sys.exit(f"pneumoscope: {error}")
 
 
+@cli.command()
+def licences() -> None:
+    """List the licences of all that is installed with the service."""
+    from app.licences import of_what_ships
+
+    for line in of_what_ships():
+        typer.echo("\t".join(line))
+
+
 def _log_to_standard_error() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
