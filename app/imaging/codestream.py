@@ -4,6 +4,7 @@ A decoder makes room for what the codestream declares, whatever the DICOM elemen
 so a few bytes could ask for gigabytes.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ _SIZ_FORMAT = ">HIIIIIIIIH"
 _MOST_TILES = 4096
 _MOST_PRECINCTS = 50_000
 _MOST_LAYERS = 100
+# Of the main header and of all tile-parts, of which a tile may have several.
+_MOST_SEGMENTS = 8 * _MOST_TILES
+# Before the frame header of a JPEG; a run of fill bytes counts as one.
+_MOST_MARKERS = 4096
+_NO_FILL = re.compile(rb"\xff[^\xff]")
 _LEAST_CODE_BLOCK = 8  # log2 of its pixels
 
 
@@ -86,9 +92,8 @@ def _jpeg(codestream: bytes, frame_headers: tuple[int, ...]) -> Frame:
     if has_too_many_scans(codestream):
         raise _wasteful()
     offset, spiff_size = len(_START_OF_IMAGE), None
-    while True:
-        while codestream[offset : offset + 2] == b"\xff\xff":  # fill bytes
-            offset += 1
+    for _ in range(_MOST_MARKERS):
+        offset = _past_fill_bytes(codestream, offset)
         prefix, marker, length = struct.unpack_from(">BBH", codestream, offset)
         if prefix != 0xFF or marker == _START_OF_SCAN:
             raise _mismatch()
@@ -97,6 +102,8 @@ def _jpeg(codestream: bytes, frame_headers: tuple[int, ...]) -> Frame:
         if marker == _APP8 and codestream.startswith(_SPIFF, offset + 4):
             spiff_size = struct.unpack_from(">II", codestream, offset + 4 + _SPIFF_SIZE)
         offset += 2 + length
+    else:
+        raise _wasteful()
     _, height, width, samples = struct.unpack_from(">BHHB", codestream, offset + 4)
     if marker not in frame_headers or spiff_size not in (None, (height, width)):
         raise _mismatch()
@@ -104,6 +111,15 @@ def _jpeg(codestream: bytes, frame_headers: tuple[int, ...]) -> Frame:
     if END_OF_IMAGE not in codestream[offset:]:
         raise UnreadableImageError("The compressed image is truncated.")
     return Frame(width, height, samples)
+
+
+def _past_fill_bytes(codestream: bytes, offset: int) -> int:
+    if not codestream.startswith(b"\xff\xff", offset):
+        return offset
+    marker = _NO_FILL.search(codestream, offset)
+    if marker is None:
+        raise _mismatch()
+    return marker.start()
 
 
 def _jpeg_2000(codestream: bytes) -> Frame:
@@ -131,8 +147,11 @@ def _jpeg_2000(codestream: bytes) -> Frame:
 
 def _segments(codestream: bytes) -> Iterator[tuple[int, bytes]]:
     """The marker segments of the main header and of every tile-part's (15444-1, A.2 to A.4)."""
-    offset, tile_part_end = len(_START_OF_CODESTREAM), 0
+    offset, tile_part_end, count = len(_START_OF_CODESTREAM), 0, 0
     while offset + 4 <= len(codestream):
+        count += 1
+        if count > _MOST_SEGMENTS:
+            raise _wasteful()
         marker, length = struct.unpack_from(">HH", codestream, offset)
         if marker == _END_OF_CODESTREAM:
             return

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers th
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.codes import WarningCode
+from app.imaging import overhead
 from app.imaging.errors import (
     MOST_SCANS,
     ImageError,
@@ -119,9 +120,12 @@ def _read(
     """The pixels, the upright size and the warnings of a file of a type that Pillow reads."""
     if image_format == "JPEG" and has_too_many_scans(data):
         raise UnreadableImageError(f"The JPEG image has more than {MOST_SCANS} scans.")
+    overhead.check_parts(data, image_format)
     try:
         with Image.open(BytesIO(data), formats=[image_format]) as image:
             _check_size(image, max_pixels)
+            if image_format == "JPEG":
+                overhead.check_scans(data, image.width * image.height)
             # Not `n_frames`, for which a TIFF's every directory would be read.
             several = getattr(image, "is_animated", False)
             full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
