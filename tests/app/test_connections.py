@@ -43,9 +43,21 @@ def metrics() -> Metrics:
 @pytest.fixture
 def client(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     monkeypatch.setattr(connections, "_SECONDS_BETWEEN_SWEEPS", 0.05)
+    with _served(metrics, SECONDS) as client:
+        yield client
 
+
+@pytest.fixture
+def patient(metrics: Metrics) -> Iterator[httpx.Client]:
+    """A client of a service that waits long."""
+    with _served(metrics, 60) as client:
+        yield client
+
+
+@contextmanager
+def _served(metrics: Metrics, seconds: float) -> Iterator[httpx.Client]:
     class Protocol(Bounded):
-        crowd = Crowd(metrics, MOST, SECONDS)
+        crowd = Crowd(metrics, MOST, seconds)
 
     with serving(_app, Protocol) as client:
         yield client
@@ -108,10 +120,10 @@ def test_a_head_has_a_bound(client: httpx.Client, name: str, metrics: Metrics) -
     assert f"{counted} 1.0" in generate_latest(metrics.registry).decode()
 
 
-def test_a_head_within_the_bounds_is_read(client: httpx.Client) -> None:
+def test_a_head_within_the_bounds_is_read(patient: httpx.Client) -> None:
     fields = {f"X-{number}": "x" * 200 for number in range(90)}
 
-    assert client.get("/" + "a" * 8_000, headers=fields).text.startswith("0 9")
+    assert patient.get("/" + "a" * 8_000, headers=fields).text.startswith("0 9")
 
 
 @pytest.mark.parametrize("head", [GET, b"GET /"], ids=["of header lines", "of a URL"])
@@ -148,25 +160,25 @@ def test_a_head_must_come_in_time(
     ],
     ids=["small chunks", "a chunk extension", "trailers", "a trailer"],
 )
-def test_the_cost_of_chunks_has_a_bound(client: httpx.Client, rest: bytes) -> None:
+def test_the_cost_of_chunks_has_a_bound(patient: httpx.Client, rest: bytes) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
-    with _connected(client) as connection:
+    with _connected(patient) as connection:
         connection.sendall(head)
         # So that the body does not come with the head.
         time.sleep(0.05)
         connection.sendall(rest)
         assert _all_of(connection).startswith(b"HTTP/1.1 400 ")
-    assert client.get("/live").text
+    assert patient.get("/live").text
 
 
-def test_trailers_are_no_fields_of_the_head(client: httpx.Client) -> None:
+def test_trailers_are_no_fields_of_the_head(patient: httpx.Client) -> None:
     request = (
         b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"3\r\nabc\r\n0\r\nContent-Type: image/png\r\n\r\n"
     )
 
-    with _connected(client) as connection:
+    with _connected(patient) as connection:
         connection.sendall(request)
         assert _all_of(connection).endswith(b"\r\n\r\n3 3")
 
@@ -213,11 +225,8 @@ def test_the_service_ends_though_answers_are_not_read(
 ) -> None:
     monkeypatch.setattr(connections, "_SECONDS_BETWEEN_SWEEPS", 0.05)
 
-    class Protocol(Bounded):
-        crowd = Crowd(metrics, MOST, SECONDS)
-
     with ExitStack() as stack:
-        with serving(_app, Protocol) as client:
+        with _served(metrics, SECONDS) as client:
             for _ in range(3):
                 connection = stack.enter_context(_connected(client))
                 connection.sendall(100 * b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -227,13 +236,13 @@ def test_the_service_ends_though_answers_are_not_read(
 
 
 def test_answers_that_wait_to_be_read_have_a_bound(
-    client: httpx.Client, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+    patient: httpx.Client, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MOST_UNREAD_BYTES", 2 * BIG)
     request = b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n"
 
-    with ExitStack() as stack, _connected(client, "127.0.0.2") as modest:
-        for source in (modest, *(stack.enter_context(_connected(client)) for _ in range(4))):
+    with ExitStack() as stack, _connected(patient, "127.0.0.2") as modest:
+        for source in (modest, *(stack.enter_context(_connected(patient)) for _ in range(4))):
             source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             source.sendall(request)
         while not metrics.connections_closed.labels("unread")._value.get():
@@ -245,8 +254,8 @@ def test_answers_that_wait_to_be_read_have_a_bound(
             received += data
 
 
-def test_requests_that_wait_behind_another_have_a_bound(client: httpx.Client) -> None:
-    with _connected(client) as connection:
+def test_requests_that_wait_behind_another_have_a_bound(patient: httpx.Client) -> None:
+    with _connected(patient) as connection:
         connection.sendall(1000 * (GET + b"\r\n"))
         answers = _all_of(connection)
 
