@@ -17,11 +17,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY model_store/*.py model_store/
-RUN pip install --no-deps --no-build-isolation .
+# OpenVINO wants its telemetry to be installed, and nothing here lets it load.
+RUN pip install --no-deps --no-build-isolation . && pip uninstall -y openvino-telemetry
 
 FROM build AS build-gpu
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --require-hashes -r requirements/gpu.txt
+    pip install --require-hashes -r requirements/gpu.txt && pip uninstall -y openvino-telemetry
 
 # The wheels bring every library that they need beyond the C and C++ runtimes of the base image.
 FROM base AS runtime

@@ -37,8 +37,8 @@ bench: .venv/benchmarks.stamp ## install the contestants, measure the service ag
 constraints: .venv/python.stamp ## write constraints.txt and requirements anew after a change of pyproject.toml
 	$(BIN)/pip install uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
-	$(COMPILE) pyproject.toml requirements/build.in -o requirements/cpu.txt
-	$(COMPILE) --extra gpu pyproject.toml requirements/build.in -o requirements/gpu.txt
+	$(COMPILE) --extra signing pyproject.toml requirements/build.in -o requirements/cpu.txt
+	$(COMPILE) --extra gpu --extra signing pyproject.toml requirements/build.in -o requirements/gpu.txt
 
 clean: ## remove .venv and all that the tools leave behind, but no trained model
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
@@ -50,7 +50,7 @@ clean: ## remove .venv and all that the tools leave behind, but no trained model
 	@touch $@
 
 .venv/gpu.stamp: EXTRAS := [gpu]
-.venv/dev.stamp: EXTRAS := [training,dev]
+.venv/dev.stamp: EXTRAS := [signing,training,dev]
 .venv/benchmarks.stamp: EXTRAS := [benchmarks]
 # What builds the package is constrained too: pip before 25.3 reads the first variable, later ones the second.
 .venv/%.stamp: export PIP_CONSTRAINT := constraints.txt

@@ -71,6 +71,10 @@ def read(
     study: Annotated[
         str | None, typer.Option(metavar="UID", help="Read this study, and end.")
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="With --study: read also what has results, as a correction."),
+    ] = False,
     poll: Annotated[
         float | None,
         typer.Option(
@@ -91,8 +95,8 @@ def read(
     from app.pacs.polling import yesterday
 
     if study is not None and poll is None and since is None:
-        work = partial(command.read_study, url=dicomweb, study=study)
-    elif study is None and poll is not None:
+        work = partial(command.read_study, url=dicomweb, study=study, again=again)
+    elif study is None and poll is not None and not again:
         oldest = since.date if since else yesterday
         work = partial(command.poll, url=dicomweb, seconds=poll, since=oldest)
     else:

@@ -26,6 +26,8 @@ class WarningCode(StrEnum):
     LATERAL_VIEW = "lateral_view"
     NOT_A_CHEST = "not_a_chest"
     MULTIPLE_FRAMES = "only_the_first_frame_was_read"
+    BURNED_IN_ANNOTATION = "burned_in_annotation"
+    CONTRADICTING_POLARITY = "contradicting_polarity"
 
 
 class Reason(StrEnum):
@@ -39,3 +41,5 @@ class Reason(StrEnum):
     LATERAL_VIEW = "lateral_view"
     NOT_A_CHEST = "not_a_chest"
     MULTIPLE_FRAMES = "only_the_first_frame_was_read"
+    BURNED_IN_ANNOTATION = "burned_in_annotation"
+    CONTRADICTING_POLARITY = "contradicting_polarity"

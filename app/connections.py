@@ -172,7 +172,7 @@ class Bounded(DeafProtocol):
             if since is not None and now - since > message_seconds:
                 return "unread"
         if self._in_head:
-            late = not self._is_at_work() and now - self._since > HEAD_SECONDS
+            late = self._owes_a_head() and now - self._since > HEAD_SECONDS
         else:
             late = not self.pipeline and now - self._since > message_seconds
         return "slow" if late else ""
@@ -226,6 +226,8 @@ class Bounded(DeafProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._paused_since = None
+        if not self._is_at_work():
+            self._since = time.monotonic()
 
     # What the parser tells. It goes on to the end of what was received, whatever becomes of it.
 
@@ -307,6 +309,10 @@ class Bounded(DeafProtocol):
 
     def _is_at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
+
+    def _owes_a_head(self) -> bool:
+        """Not while a request is at work, nor while its answer is read."""
+        return not self._is_at_work() and not self.transport.get_write_buffer_size()
 
     def _check_head(self) -> None:
         if self._head_bytes > MOST_HEAD_BYTES or self._fields > MOST_FIELDS:

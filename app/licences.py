@@ -17,8 +17,8 @@ def of_what_ships(name: str = "pneumoscope") -> Iterator[tuple[str, str, str]]:
         PackageNotFoundError: it is not installed.
     """
     found = {canonicalize_name(name): distribution(name)}
-    # With the optional parts that are asked for of each; this one's are in the GPU image.
-    waiting = [(found[canonicalize_name(name)], {"gpu"})]
+    # With the optional parts that are asked for of each; this one's are in the images.
+    waiting = [(found[canonicalize_name(name)], {"gpu", "signing"})]
     while waiting:
         for needed in _needs(*waiting.pop()):
             key = canonicalize_name(needed.name)

@@ -40,7 +40,7 @@ class Lingering:
         async def answer(message: Message) -> None:
             is_end = message["type"] == "http.response.body" and not message.get("more_body", False)
             if is_end and not is_read:
-                await send(message | {"more_body": True})
+                await send({**message, "more_body": True})
                 await linger()
                 message = {"type": "http.response.body", "body": b"", "more_body": False}
             await send(message)

@@ -101,13 +101,12 @@ def mask_of(lungs: Floats) -> Mask:
     smaller has at least a tenth of the larger one's area.
     """
     count, labels, statistics, _ = cv2.connectedComponentsWithStats((lungs >= _LUNG).view(np.uint8))
+    areas = statistics[:, cv2.CC_STAT_AREA]
     # The first component is what is no lung.
-    areas = statistics[1:, cv2.CC_STAT_AREA]
-    if count <= 1:
-        return np.zeros(lungs.shape, np.uint8)
-    largest = 1 + np.argsort(areas)[::-1][:_LUNGS]
-    kept = [label for label in largest if areas[label - 1] >= _LEAST_LUNG * areas.max()]
-    mask: Mask = np.isin(labels, kept).view(np.uint8)
+    largest = 1 + np.argsort(-areas[1:])[:_LUNGS]
+    kept = np.zeros(count, np.uint8)
+    kept[largest] = areas[largest] >= _LEAST_LUNG * areas[largest].max(initial=0)
+    mask: Mask = kept[labels]
     return mask
 
 

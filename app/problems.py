@@ -3,6 +3,7 @@
 A problem never repeats what the client sent: an answer may be logged by whoever gets it.
 """
 
+import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -12,8 +13,10 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.imaging.errors import ImageError, UnsupportedFormatError
+from app.imaging.errors import SHORTAGES, ImageError, UnsupportedFormatError
 from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
+
+log = logging.getLogger("pneumoscope")
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 1
@@ -66,6 +69,11 @@ def busy() -> Problem:
     return unavailable("busy", "The service has as many requests as it can hold.")
 
 
+def short_of_resources() -> Problem:
+    """The machine, not the image, is why an image was not read; it may be a moment later."""
+    return unavailable("short_of_resources", "The service is short of memory; send it again later.")
+
+
 def of_image(error: ImageError) -> Problem:
     if isinstance(error, UnsupportedFormatError):
         return Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_format", str(error))
@@ -83,6 +91,13 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(ImageError)
     async def image(request: Request, error: ImageError) -> Response:
         return response(of_image(error))
+
+    async def shortage(request: Request, error: Exception) -> Response:
+        log.error("A request failed with %s", type(error).__name__)
+        return response(short_of_resources())
+
+    for kind in SHORTAGES:
+        app.add_exception_handler(kind, shortage)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

@@ -105,6 +105,6 @@ def _verify(path: Path, manifest: Manifest) -> None:
             raise ModelError(f"The model file {file} does not match the SHA-256 in its manifest.")
     if "saved_model.pb" not in manifest.files:
         raise ModelError(f"The manifest of {path} names no saved_model.pb.")
-    for file in sorted(files(path)):
-        if file not in manifest.files and file != FILE_NAME:
-            raise ModelError(f"The manifest of {path} does not name its file {file}.")
+    for found in sorted(files(path)):
+        if found not in manifest.files and found != FILE_NAME:
+            raise ModelError(f"The manifest of {path} does not name its file {found}.")

@@ -30,6 +30,7 @@ from training import openvino_graph
 # Of 28 x 28 in an image, and of places of a map in a cell.
 CELLS, PIXELS, PLACES = 28, 8, 4
 CHANNELS = 8
+COLOURS = 3
 FITTED_TO = 64
 MARGIN = 0.06
 # What 8 bits and bfloat16 may move an answer by.
@@ -82,13 +83,17 @@ def write(root: Path) -> Path:
 class _Tiny(tf.Module):
     def __init__(self, images: npt.NDArray[np.uint8]) -> None:
         super().__init__()
-        self._average = tf.Variable(np.full((PIXELS, PIXELS, 1, CHANNELS), 1 / 64 / 255, "f4"))
+        self._average, self._average_of_colours = (
+            tf.Variable(np.full((PIXELS, PIXELS, n, CHANNELS), 1 / 64 / 255 / n, np.float32))
+            for n in (1, COLOURS)
+        )
         bell = np.exp(-(np.arange(-2, 3) ** 2) / 2)
         blur = np.outer(bell, bell) / bell.sum() ** 2 / CHANNELS
         self._blur = tf.Variable(
             np.tile(blur[:, :, None, None], (1, 1, CHANNELS, CHANNELS)).astype("f4")
         )
-        cells, smooth = (values.numpy() for values in self._seen(tf.constant(images)))
+        gray = tf.constant(images.astype(np.float32))
+        cells, smooth = (values.numpy() for values in self._seen(gray, self._average))
         self._detail = float(np.abs(cells - smooth).mean())
         mean = smooth.mean(axis=0)
         self._chest = tf.Variable((mean - mean.mean()) / mean.std())
@@ -102,10 +107,15 @@ class _Tiny(tf.Module):
         input_signature=[tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 1), tf.uint8, name="image")]
     )
     def serve(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        cells, smooth = self._seen(image)
+        gray = tf.cast(image, tf.float32)
+        cells, smooth = self._seen(gray, self._average)
         lungs = self._lungs(smooth)
         field, inside = _around(lungs > 0.5)
-        argues = self._weights * (smooth - self._mean) * inside
+        # What is around the lungs, in colours, as the shipped model's classifier sees it.
+        window = tf.repeat(tf.repeat(inside, PIXELS, axis=1), PIXELS, axis=2)[..., tf.newaxis]
+        colours = tf.repeat(gray, COLOURS, axis=3) * window
+        _, read = self._seen(colours, self._average_of_colours)
+        argues = self._weights * (read - self._mean) * inside
         logit = tf.reduce_sum(argues, axis=(1, 2))
         larger = tf.image.resize(lungs[..., tf.newaxis], (CELLS * PLACES, CELLS * PLACES))
         return {
@@ -117,10 +127,9 @@ class _Tiny(tf.Module):
             "novelty": tf.reduce_mean(tf.abs(cells - smooth), axis=(1, 2)) / self._detail,
         }
 
-    def _seen(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _seen(self, image: tf.Tensor, average: tf.Variable) -> tuple[tf.Tensor, tf.Tensor]:
         """The cells' brightness, 0 to 1, and the same without what is fine, `[N, 28, 28]`."""
-        gray = tf.cast(image, tf.float32)
-        cells = tf.nn.relu(tf.nn.conv2d(gray, self._average, PIXELS, "VALID"))
+        cells = tf.nn.relu(tf.nn.conv2d(image, average, PIXELS, "VALID"))
         smooth = tf.nn.relu(tf.nn.conv2d(cells, self._blur, 1, "SAME"))
         return tf.reduce_mean(cells, axis=-1), tf.reduce_mean(smooth, axis=-1)
 

@@ -20,7 +20,6 @@ AGAINST_SHARE = 0.2
 
 _SEED = 0
 _FOLDS = 5
-_LEAST = 0.2
 _STRIP = 8
 _DARK = 10
 _MARGIN = 40
@@ -51,26 +50,6 @@ def probability(images: data.Images) -> Floats:
     return _by_other_patients(features(images.pixels), images)
 
 
-def weights(
-    train: data.Images, validation: data.Images
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """How much each image should count so that acquisition tells nothing of the label.
-
-    The inverse of P(label) by acquisition, held above 0.2 so that few images do not decide it all:
-    inverse propensity weighting (Rosenbaum and Rubin 1983, doi:10.1093/biomet/70.1.41). Both labels
-    count alike, and the mean is 1.
-
-    Returns:
-        `[N]` of the training and of the validation images, for which the classifier is fitted to
-        the training images.
-    """
-    seen = features(train.pixels)
-    classifier = _classifier().fit(seen, train.labels)
-    of_validation = classifier.predict_proba(features(validation.pixels))[:, 1]
-    of_train = _by_other_patients(seen, train)
-    return _inverse(of_train, train.labels), _inverse(of_validation, validation.labels)
-
-
 def against(probabilities: Floats, labels: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
     """The fifth of each label's images whose acquisition argues most against the label: `[N]`."""
     wrong = np.abs(labels - probabilities)
@@ -96,13 +75,6 @@ def _by_other_patients(seen: Floats, images: data.Images) -> Floats:
 
 def _classifier() -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(max_iter=150, random_state=_SEED)
-
-
-def _inverse(probabilities: Floats, labels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    inverse = 1 / np.maximum(1 - np.abs(labels - probabilities), _LEAST)
-    for label in (0, 1):
-        inverse[labels == label] *= len(labels) / 2 / inverse[labels == label].sum()
-    return inverse.astype(np.float32)
 
 
 def _edges(image: npt.NDArray[np.uint8]) -> list[float]:

@@ -9,7 +9,7 @@ or was hung the wrong way round, and neither is what the service gets. A vertica
 on the head.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -17,7 +17,6 @@ import keras
 from training.view import GRAY
 
 _JITTER = 0.03
-FAMILIES = ("geometry", "exposure", "sharpness", "looks", "erasing")
 
 
 @keras.saving.register_keras_serializable("pneumoscope")
@@ -126,33 +125,6 @@ class RandomDetail(keras.layers.Layer):
         return {**super().get_config(), "log_gain": self.log_gain, "seed": self.seed}
 
 
-@keras.saving.register_keras_serializable("pneumoscope")
-class RandomLook(keras.layers.Layer):
-    """Leave one of the two looks of fields 0..255 `[N, side, side, 2]` gray, with a `chance`.
-
-    So neither look is leant on alone. The identity outside training.
-    """
-
-    def __init__(self, chance: float, seed: int | None = None, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.chance = chance
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, fields: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
-        if not training:
-            return fields
-        drawn = keras.random.uniform(
-            (keras.ops.shape(fields)[0], 1, 1, 1), 0, 1, seed=self.generator
-        )
-        first, second = drawn < self.chance / 2, drawn > 1 - self.chance / 2
-        left_out = keras.ops.concatenate([first, second], axis=-1)
-        return keras.ops.where(left_out, GRAY, fields)
-
-    def get_config(self) -> dict[str, object]:
-        return {**super().get_config(), "chance": self.chance, "seed": self.seed}
-
-
 def _boxed(images: keras.KerasTensor, side: int) -> keras.KerasTensor:
     return keras.ops.average_pool(images, side, 1, "same")
 
@@ -185,44 +157,36 @@ class Augmentation:
         return _through(self.developing, image), lungs
 
     def of_field(self, field: keras.KerasTensor) -> keras.KerasTensor:
-        """Cover parts of fields 0..255 `[N, side, side, 1]`."""
+        """Cover parts of fields 0..255 `[N, side, side, 2]`."""
         return _through(self.covering, field)
 
 
-def layers(seed: int, without: Collection[str] = ()) -> Augmentation:
+def layers(seed: int) -> Augmentation:
     """The layers of each step, in their order. The view moves and sizes the box.
 
     Args:
         seed: of their draws.
-        without: the families to leave out, of `FAMILIES`.
     """
     # Pixels stay float32 whatever precision the backbone computes in.
     common = {"dtype": "float32"}
     intensity = common | {"value_range": (0, 255)}
-    families = {
-        "geometry": [
+    return Augmentation(
+        jitter=_JITTER,
+        turning=[
             keras.layers.RandomRotation(
                 0.03, fill_mode="constant", fill_value=0.0, seed=seed, **common
             )
         ],
-        "exposure": [RandomExposure(0.4, (-20, 40), (200, 275), seed=seed + 3, **common)],
-        "sharpness": [
+        developing=[
             RandomDetail(0.9, seed=seed + 4, **common),
             RandomNoise(3.0, seed=seed + 5, **common),
+            RandomExposure(0.4, (-20, 40), (200, 275), seed=seed + 3, **common),
         ],
-        "looks": [RandomLook(0.3, seed=seed + 7, **common)],
-        "erasing": [
+        covering=[
             keras.layers.RandomErasing(
                 0.4, scale=(0.02, 0.12), fill_value=GRAY, seed=seed + 6, **intensity
             )
         ],
-    }
-    chosen = {name: [] if name in without else family for name, family in families.items()}
-    return Augmentation(
-        _JITTER if chosen["geometry"] else 0.0,
-        chosen["geometry"],
-        chosen["sharpness"] + chosen["exposure"],
-        chosen["erasing"],
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from training import weighted
 from training.weighted import Answered, Floats, Integers
@@ -44,6 +45,18 @@ def intervals(found: Answered, patients: Sequence[str], resamples: int) -> dict[
             "classification_report": report,
         }
     )
+
+
+def interval(
+    values: Floats | npt.NDArray[np.bool_], patients: Sequence[str], resamples: int
+) -> list[float]:
+    """The 95 % percentile interval `[low, high]` of the mean of `[N]`; no labels are needed."""
+    alike = np.zeros(len(values), np.int64)
+    means = [
+        weights @ values / weights.sum(axis=1) for weights in _draws(patients, alike, resamples)
+    ]
+    found: list[float] = _percentiles(np.concatenate(means))
+    return found
 
 
 def _figures(weights: Floats, found: Answered) -> dict[str, Floats]:

@@ -22,10 +22,13 @@ Tells from a frontal chest X-ray how probable pneumonia is, and where it looked.
 
 ## Model
 
-{backbone}, global average pooling, dropout, dense, on 224 x 224 grayscale pixels; every layer was
-trained. The weights are stored as float16: over the calibration images the probability moves by
-{float16_error:.5f} at most from the float32 model's.
-
+A small U-Net marks the lungs. {backbone}, down to maps of a sixteenth of its input's side, sees
+the field around them and nothing else: cropped, with the same mean and deviation inside, gray
+outside, in two looks, one of which is alike around every place. The mean of its features over the
+lungs, dropout and a dense layer give the answer; every layer was trained. The weights are stored as
+float16: over the calibration images the probability moves by {float16_error:.5f} at most from the
+float32 model's.
+{lungs}
 ## Data
 
 Split by patient, so that no patient is in two parts.
@@ -41,7 +44,8 @@ All that follows was measured on patients held out of training, through the serv
 and engine ({engine}), with 95 % intervals of a bootstrap over patients. Each part decided
 something, as the table above says, so each column flatters the model a little: validation most of
 all in the area under the curve, calibration in what depends on the scaling, the threshold and the
-prediction sets. Both come from where the training images come from: **on other images, expect
+prediction sets. Images whose label is doubtful were trained on at a low weight, and are measured
+nowhere. Both parts come from where the training images come from: **on other images, expect
 less.** The figures, and all but the first table, are of the validation patients.
 
 {sections}
@@ -57,6 +61,8 @@ calibration patients that gave a sensitivity of {sensitivity:.3f} and a specific
 {coverage:.0%} coverage of each class. Both labels mean that a person should read the image.
 - The warning `not_like_a_chest_xray` is given where the novelty exceeds {novelty_limit:.3f}, \
 which 1 % of the calibration images did.
+- No lungs are found where they cover less than {least_share:.1%} of the image, or where P(lung) \
+is less than {least_certainty:.2f} in the mean over what they cover.
 
 ## How to make it again
 
@@ -65,9 +71,20 @@ Seed {seed}, with {versions}:
     {command}
 """
 
+_LUNGS = """
+How well the marked lungs agree with those that people drew, on patients held out of all training
+(Dice coefficient):
+
+{table}
+"""
+
 
 def write(
-    path: Path, manifest: Manifest, metrics: Mapping[str, Mapping[str, Any]], about: str
+    path: Path,
+    manifest: Manifest,
+    metrics: Mapping[str, Mapping[str, Any]],
+    dice: Mapping[str, Mapping[str, float]],
+    about: str,
 ) -> None:
     """Write `path/MODEL_CARD.md`, and the same as one HTML file.
 
@@ -76,16 +93,20 @@ def write(
         manifest: the version's.
         metrics: of the validation part what `evaluate.examine` returned, of the calibration part
             what `evaluate.ask` did.
+        dice: by part, what `fit_lungs.measured` says; empty where nobody measured it.
         about: Markdown on what the model is for, and whose images it learnt from.
     """
     parts = data.VALIDATION, data.CALIBRATION
     validation = metrics[data.VALIDATION]
     calibration, provenance = manifest.calibration, manifest.provenance
+    commands = provenance.command.replace("\n", "\n    ")
     text = _CARD.format(
         name=manifest.name,
         version=manifest.version,
         about=about.strip(),
-        **provenance.model_dump(exclude={"versions"}),
+        **provenance.model_dump(exclude={"command", "versions"}),
+        command=commands,
+        lungs=_LUNGS.format(table=_dice(dice)) if dice else "",
         versions=", ".join(f"{name} {found}" for name, found in provenance.versions.items()),
         engine=validation["engine"],
         sections=report.sections(validation, {part: metrics[part] for part in parts}),
@@ -95,7 +116,20 @@ def write(
         **calibration.operating_point.model_dump(),
         coverage=calibration.conformal.coverage,
         novelty_limit=calibration.novelty_limit,
+        **calibration.lungs.model_dump(),
     )
     (path / FILE_NAME).write_text(text)
     page = html_page(f"{manifest.name} {manifest.version}", text, path)
     (path / PAGE_NAME).write_text(page)
+
+
+def _dice(found: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [
+        [
+            part,
+            f"{one['images']:,}",
+            *(f"{one[key]:.3f}" for key in ("mean", "median", "lowest_percent")),
+        ]
+        for part, one in found.items()
+    ]
+    return report.table(["", "images", "mean", "median", "99 of 100 exceed"], rows)

@@ -8,10 +8,8 @@ from typer.core import TyperGroup
 
 from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
+from training.quiet import start_keras
 
-TrainingData = Annotated[
-    Path, typer.Argument(metavar="DIR", help="labelled images: DIR/train/{NORMAL,PNEUMONIA}/*")
-]
 TrainingSets = Annotated[
     list[str],
     typer.Argument(metavar="NAME=DIR...", help="labelled images, such as kermany=chest_xray"),
@@ -79,6 +77,7 @@ def lungs(
     first one answers to the sets that have none. Validation and calibration
     patients are held out, and those of `fit` are the same.
     """
+    start_keras()
     from training.fit_lungs import Config
     from training.fit_lungs import fit as run_fit
 
@@ -126,6 +125,7 @@ def fit(
     killed at any moment resumes with the same command. `export` makes a
     model of a finished run.
     """
+    start_keras()
     from training.fit import Config
     from training.fit import fit as run_fit
 
@@ -173,6 +173,7 @@ def export(
     It writes the SavedModel, its manifest model.json, figures and
     MODEL_CARD.md, and never overwrites a version.
     """
+    start_keras()
     from training.export import export as run_export
 
     text = about.read_text() if about else ""
@@ -224,6 +225,7 @@ def evaluate(
 
     Files of these names are overwritten; a broken image is named and left out.
     """
+    start_keras()
     from app.inference.engine import load
     from model_store.store import resolve
     from training import datasets
@@ -238,26 +240,28 @@ def evaluate(
 
 @app.command()
 def ablate(
-    data_dir: TrainingData,
-    out: Annotated[Path, typer.Option(file_okay=False, help="a JSON file for each idea")],
+    sets: TrainingSets,
+    lungs: Annotated[Path, typer.Option(help="the directory of a finished `lungs`")],
+    out: Annotated[Path, typer.Option(file_okay=False, help="a JSON file for each view")],
     weights: Annotated[str, typer.Option(help="as for fit")] = "imagenet",
-    idea: Annotated[
+    view: Annotated[
         list[str] | None, typer.Option(help="one that is tried, may be repeated; all, if not given")
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the split, the order and the augmentation")] = 0,
+    seed: Annotated[int, typer.Option(help="of the split")] = 0,
 ) -> None:
-    """Tell which part of the training keeps the model off how images were taken.
+    """Tell which view of an image keeps the answer off how it was taken.
 
-    Short fits at half the resolution, each of which leaves something out or
-    adds something, are measured on the same held-out patients: where image
-    edges and sharpness argue against the label, and on the same images
-    cropped, exposed, blurred and compressed otherwise. What OUT holds is
-    not fitted again.
+    Features of the untrained ImageNet network, pooled over the lungs, and a
+    logistic regression, fitted to each view of the same images, are measured
+    on held-out patients, and on groups of normal images that were taken
+    differently from all that they were fitted to. What OUT holds is not
+    computed again.
     """
-    from training import ablation
-    from training.datasets import kermany
+    start_keras()
+    from training import ablation, datasets, fit_lungs
 
-    ideas = idea or list(ablation.IDEAS)
-    if unknown := set(ideas) - set(ablation.IDEAS):
-        raise typer.BadParameter(f"{unknown.pop()!r} is none of {', '.join(ablation.IDEAS)}.")
-    typer.echo(ablation.ablate(kermany.find(data_dir / "train"), weights, out, ideas, seed))
+    views = view or list(ablation.VIEWS)
+    if unknown := set(views) - set(ablation.VIEWS):
+        raise typer.BadParameter(f"{unknown.pop()!r} is none of {', '.join(ablation.VIEWS)}.")
+    samples, finder = datasets.find_all(sets), fit_lungs.load(lungs)
+    typer.echo(ablation.ablate(samples, finder, weights, out, views, seed))

@@ -21,13 +21,16 @@ from model_store.store import ModelVersion
 from training import (
     bootstrap,
     data,
+    evidence,
     explanations,
     figures,
     gallery,
+    groups,
     negatives,
     novelty_report,
     report,
     shift,
+    suitability,
     weighted,
 )
 from training.answers import infer
@@ -72,7 +75,7 @@ def evaluate(
     }
     (out / METRICS_FILE).write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
     threshold = model.manifest.calibration.operating_point.threshold
-    examples = gallery.draw(images.samples, found.probability, found.cam, threshold)
+    examples = gallery.draw(images.samples, found, threshold)
     figures.save(examples, out / report.FIGURES_FOLDER / gallery.FILE_NAME)
     (out / report.FILE_NAME).write_text(report.page(metrics, out))
     return metrics
@@ -83,12 +86,12 @@ def examine(
 ) -> tuple[Answers, dict[str, Any]]:
     """All that is measured of a model on labelled images, with its figures in `out/figures`.
 
-    Returns the answers, and by name: what `measure` and `shift.measure` say, `novelty_report`'s
+    Returns the answers, and by name: what `ask` and `shift.measure` say, `novelty_report`'s
     `novelty`, and the `explanations` of `explanations.check` where `explained` is not 0 and the
     model answers both labels.
     """
     calibration = model.manifest.calibration
-    threshold, limit = calibration.operating_point.threshold, calibration.novelty_limit
+    threshold = calibration.operating_point.threshold
     found, metrics = ask(engine, images, calibration)
     drawings = out / report.FIGURES_FOLDER
     figures.write(drawings, found.logit, found.probability, images.labels, metrics)
@@ -96,7 +99,7 @@ def examine(
     spoilt = negatives.spoilt(images.pixels[:: max(1, len(images) // _SPOILT)], _DRAWING_SEED)
     metrics |= {
         "shift": shift.measure(engine, images, found, threshold),
-        "novelty": novelty_report.measure(engine, found.novelty, unrelated | spoilt, limit),
+        "novelty": novelty_report.measure(engine, found, unrelated | spoilt, calibration),
     }
     taken, sheet = shift.figure(engine, threshold), novelty_report.contact_sheet(unrelated)
     figures.save(taken, drawings / shift.FILE_NAME, _GRAYS)
@@ -115,10 +118,30 @@ def examine(
 def ask(
     engine: Engine, images: data.Images, calibration: Calibration
 ) -> tuple[Answers, dict[str, Any]]:
-    """The engine's answers to all images, and what `measure` says of them and what gave them."""
+    """The engine's answers to all images, and what they are worth.
+
+    Beside what `measure` says: what gave them as `engine` and `device`, `evidence`, what
+    `evidence.measure` says, `strange`, what `suitability.with_intervals` says, and `groups`, what
+    `groups.measure` says, to each of which its own `strange` is added.
+    """
     found = infer(engine, images.pixels, f"answers of {engine.name}")
     metrics = measure(found.probability, images.labels, images.patients, calibration)
-    return found, metrics | {"engine": engine.name, "device": engine.device}
+    strange = suitability.judge(found, calibration)
+    answered = _answered(found.probability, images.labels, calibration)
+    by_group = groups.measure(answered, images.samples)
+    patients = np.array(images.patients)
+    for name, mask in groups.masks(images.samples).items():
+        whose = patients[mask].tolist()
+        by_group[name]["strange"] = suitability.with_intervals(strange.of(mask), whose)
+    return found, metrics | {
+        "engine": engine.name,
+        "device": engine.device,
+        "evidence": evidence.measure(
+            found, answered.called == 1, strange.without_lungs, images.patients
+        ),
+        "strange": suitability.with_intervals(strange, images.patients),
+        "groups": by_group,
+    }
 
 
 def measure(
@@ -148,14 +171,11 @@ def measure(
     Raises:
         DataError: there are not images of both labels.
     """
-    truth = np.asarray(labels).astype(np.int64)
-    scores = np.asarray(probabilities, np.float64)
+    found = _answered(probabilities, labels, calibration)
+    truth, scores, called = found.truth, found.scores, found.called
     for label, name in enumerate(data.LABELS):
         if label not in truth:
             raise data.DataError(f"To measure takes images of both labels; there are no {name}.")
-    threshold = calibration.operating_point.threshold
-    called = (scores >= threshold).astype(np.int64)
-    found = weighted.Answered(truth, scores, called, _prediction_sets(scores, calibration))
     trust = weighted.trust(np.ones((1, len(truth))), found)
     by_label = classification_report(
         truth, called, target_names=data.LABELS, output_dict=True, zero_division=0
@@ -171,7 +191,7 @@ def measure(
         "classification_report": by_label,
         "n": len(truth),
         "patients": len(set(patients)),
-        "threshold": threshold,
+        "threshold": calibration.operating_point.threshold,
         "bootstrap_resamples": resamples,
         "intervals": bootstrap.intervals(found, patients, resamples),
     }
@@ -202,6 +222,16 @@ def summary(metrics: Mapping[str, Any]) -> str:
     return "\n".join(
         heading + [f"{title:<{width}}{value:>10}   {span}" for title, value, span in rows]
     )
+
+
+def _answered(
+    probabilities: npt.NDArray[np.floating[Any]], labels: Labels, calibration: Calibration
+) -> weighted.Answered:
+    """What the service makes of probabilities `[N]`."""
+    scores = np.asarray(probabilities, np.float64)
+    called = (scores >= calibration.operating_point.threshold).astype(np.int64)
+    truth = np.asarray(labels).astype(np.int64)
+    return weighted.Answered(truth, scores, called, _prediction_sets(scores, calibration))
 
 
 def _prediction_sets(

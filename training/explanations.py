@@ -12,13 +12,17 @@ that takes the answer away, or brings it, the better the map. Two choices differ
   under both are told. Log-odds of different images span different ranges, so what is compared are
   two maps of the same image and donor.
 
+All pixels of the image are ranked, so that every curve joins the image and its donor. Where there
+is no lung the map is 0: that lies between what argues for the answer and what argues against it.
+
 Grad-CAM is held against the same map rolled to a random place, which keeps its shape and
-smoothness, and against occlusion (Zeiler and Fergus 2014, arXiv:1311.2901): how far a donor's patch
-moves the log-odds, which is what a map could reach at this resolution.
+smoothness; against the lungs alone, since a map that tells no more than where the lungs are beats
+any misplaced one, too; and against occlusion (Zeiler and Fergus 2014, arXiv:1311.2901): how far a
+donor's patch moves the log-odds, which is what a map of 7 x 7 patches could reach.
 
 **Randomised weights** (Adebayo 2018, arXiv:1810.03292). A map that explains the model changes with
-it: layers are randomised from the head down, and the map correlated with the original one. SSIM,
-the paper's other measure, needs windows that a 7 x 7 grid has no room for.
+it: the classifier's layers are randomised from the head down, and the map correlated with the
+original one, over the lungs. The finder of lungs stays as it is: without lungs there is no map.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,7 +42,8 @@ from app.inference.engine import Engine
 from model_store.store import ModelVersion
 from training import calibrate, data
 from training.answers import infer
-from training.figures import BLUE, DPI, GRAY, ORANGE
+from training.figures import BLUE, DPI, GRAY, GREEN, ORANGE
+from training.served import FINDER
 
 Floats = npt.NDArray[np.float64]
 Pixels = npt.NDArray[np.uint8]
@@ -46,7 +51,12 @@ Pixels = npt.NDArray[np.uint8]
 Ask = Callable[[Pixels], Floats]
 
 IMAGES = 48
-MAPS = {"grad_cam": "Grad-CAM", "random": "Grad-CAM, misplaced", "occlusion": "Occlusion"}
+MAPS = {
+    "grad_cam": "Grad-CAM",
+    "random": "Grad-CAM, misplaced",
+    "lungs": "The lungs alone",
+    "occlusion": "Occlusion",
+}
 KINDS = ("deletion", "insertion")
 FILE_NAME = "explanations.png"
 
@@ -54,15 +64,18 @@ _SEED = 0
 _RESAMPLES = 2_000
 _STEPS = 10
 _GRID = 7
+_LUNG = 0.5
 _PATCH = MODEL_SIDE // _GRID
 _IMAGES_PER_DRAW = 8
-_COLOURS = {"grad_cam": BLUE, "random": GRAY, "occlusion": ORANGE}
+_COLOURS = {"grad_cam": BLUE, "random": GRAY, "lungs": GREEN, "occlusion": ORANGE}
+# Of a map's places, to correlate maps by: a field's own are coarser.
+_EVERY = 4
 
 
 def check(
     version: ModelVersion, engine: Engine, images: data.Images, n: int = IMAGES
 ) -> dict[str, Any]:
-    """Check the explanations of a model, some 100 answers of `engine` and 8 of TensorFlow an image.
+    """Check the explanations of a model, some 140 answers of `engine` and 8 of TensorFlow an image.
 
     Args:
         version: the model.
@@ -100,14 +113,17 @@ def check(
 def randomisation(version: ModelVersion, pixels: Pixels) -> dict[str, Any]:
     """Correlate maps before and after kernels are randomised, from the head's down to the stem's.
 
+    Those of the finder of lungs stay as they are.
+
     A kernel is randomised by shuffling it: its mean and deviation stay, and so does its fit into
     float16. Biases and batch normalisation, under 1 % of the weights, are kept: without its
     statistics, what fifty layers compute would overflow or vanish. Every eight images get another
     shuffle, so that no single one decides.
 
-    The correlation is Spearman's over a map's cells, and of it the absolute value: a random head
+    The correlation is Spearman's over the lungs, and of it the absolute value: a random head
     turns the sign of all maps at random, and a map turned round would still be the same picture.
-    So chance is not 0; `another_image` is what maps of different images correlate by.
+    So chance is not 0; `another_image` is what maps of different images correlate by, where both
+    have lungs.
 
     Args:
         version: a model whose kernels, and nothing else, are float16, as `served` writes them.
@@ -121,17 +137,19 @@ def randomisation(version: ModelVersion, pixels: Pixels) -> dict[str, Any]:
     model = tf.saved_model.load(str(version.path))
     serve = model.signatures["serving_default"]
     # The signature lists them in the order in which the network computes.
-    kernels = [variable for variable in serve.variables if variable.dtype == tf.float16]
+    kernels = [v for v in serve.variables if v.dtype == tf.float16 and FINDER not in v.name]
     counts = [0, *(2**power for power in range(len(kernels)) if 2**power < len(kernels))]
     counts.append(len(kernels))
     random = np.random.default_rng(_SEED)
     batches = np.split(pixels, range(_IMAGES_PER_DRAW, len(pixels), _IMAGES_PER_DRAW))
     parts = [_randomised(serve, kernels, counts, batch, random) for batch in batches]
     maps = np.concatenate(parts, axis=1)
-    found = [np.abs(_correlations(maps[0], changed)) for changed in maps]
-    others = [
-        np.abs(_correlations(maps[0], np.roll(maps[0], by, axis=0))) for by in range(1, len(pixels))
-    ]
+    inside = np.concatenate([_inside(serve, batch) for batch in batches])
+    found = [np.abs(_correlations(maps[0], changed, inside)) for changed in maps]
+    others = []
+    for by in range(1, len(pixels)):
+        rolled, both = (np.roll(part, by, axis=0) for part in (maps[0], inside))
+        others.append(np.abs(_correlations(maps[0], rolled, inside & both)))
     return {
         "layers": len(kernels),
         "randomised": counts,
@@ -210,16 +228,19 @@ def _curves(version: ModelVersion, engine: Engine, pixels: Pixels) -> Floats:
     for image, answer in zip(pixels, called, strict=True):
         donor = pixels[random.choice(np.flatnonzero(called != answer))]
         sign = 1 if answer else -1
-        evidence = sign * engine.infer(image[np.newaxis]).cam[0]
-        maps = (evidence, _misplaced(evidence, random), sign * _occlusion(image, donor, ask))
+        found = engine.infer(image[np.newaxis])
+        evidence = sign * found.cam[0]
+        misplaced = _misplaced(evidence, random)
+        maps = evidence, misplaced, found.lungs[0], sign * _occlusion(image, donor, ask)
         curves.append(sign * np.stack([_follow(grid, image, donor, ask) for grid in maps], axis=1))
     return np.stack(curves)
 
 
 def _misplaced(grid: npt.NDArray[Any], random: np.random.Generator) -> npt.NDArray[Any]:
-    """The map `[h, w]` rolled to anywhere but its own place."""
-    rows, columns = divmod(int(random.integers(1, grid.size)), grid.shape[1])
-    return np.roll(grid, (rows, columns), axis=(0, 1))
+    """The map `[h, w]` rolled by patches to anywhere but its own place."""
+    patches = divmod(int(random.integers(1, _GRID**2)), _GRID)
+    shift = [patch * side // _GRID for patch, side in zip(patches, grid.shape, strict=True)]
+    return np.roll(grid, shift, axis=(0, 1))
 
 
 def _occlusion(image: Pixels, donor: Pixels, ask: Ask) -> Floats:
@@ -278,22 +299,38 @@ def _randomised(
     pixels: Pixels,
     random: np.random.Generator,
 ) -> npt.NDArray[np.float32]:
-    """Maps `[counts, N, h, w]` with so many kernels shuffled, counted from the last one."""
+    """Maps `[counts, N, h / 4, w / 4]` with so many kernels shuffled, counted from the last one."""
     originals = [kernel.numpy() for kernel in kernels]
     maps = []
     for before, count in zip([0, *counts], counts, strict=False):
         for at in range(before + 1, count + 1):
             shuffled = random.permutation(originals[-at].ravel())
             kernels[-at].assign(shuffled.reshape(originals[-at].shape))
-        maps.append(serve(image=tf.constant(pixels))["cam"].numpy())
+        maps.append(serve(image=tf.constant(pixels))["cam"].numpy()[:, ::_EVERY, ::_EVERY])
     for kernel, original in zip(kernels, originals, strict=True):
         kernel.assign(original)
     return np.stack(maps)
 
 
-def _correlations(some: npt.NDArray[np.float32], others: npt.NDArray[np.float32]) -> Floats:
-    """Spearman's correlation of each two maps of `[N, h, w]`, `[N]`; 0 where a map is flat."""
-    one, other = (rankdata(maps.reshape(len(maps), -1), axis=1) for maps in (some, others))
-    one, other = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (one, other))
-    size = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    return np.divide((one * other).sum(axis=1), size, out=np.zeros(len(size)), where=size > 0)
+def _inside(serve: Any, pixels: Pixels) -> npt.NDArray[np.bool_]:
+    """Where the lungs are, `[N, h / 4, w / 4]`."""
+    found = serve(image=tf.constant(pixels))["lungs"].numpy()[:, ::_EVERY, ::_EVERY]
+    return np.asarray(found >= _LUNG)
+
+
+def _correlations(
+    some: npt.NDArray[np.float32],
+    others: npt.NDArray[np.float32],
+    inside: npt.NDArray[np.bool_],
+) -> Floats:
+    """Spearman's correlation of each two maps of `[N, h, w]`, over some of their places: `[N]`.
+
+    0 where a map is flat.
+    """
+    found = []
+    for one, other, where in zip(some, others, inside, strict=True):
+        ranks = [rankdata(grid[where]) for grid in (one, other)]
+        one_off, other_off = (values - values.mean() if values.size else values for values in ranks)
+        size = np.sqrt((one_off**2).sum() * (other_off**2).sum())
+        found.append(float((one_off * other_off).sum() / size) if size > 0 else 0.0)
+    return np.array(found)

@@ -4,9 +4,9 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -37,6 +37,7 @@ from training import (
 )
 from training.answers import Answering, infer
 from training.datasets import find_all
+from training.looks import looks
 from training.novelty import fit_density
 from training.served import ServedModel
 
@@ -54,12 +55,21 @@ class ExportError(Exception):
 
 @dataclass(frozen=True)
 class Origin:
-    """How a network came to be."""
+    """How a network came to be.
+
+    Attributes:
+        backbone: a class of `keras.applications`.
+        command: what trained it.
+        seed: of the split, the initialisers and the order.
+        about: Markdown for the model card.
+        dice: of the lungs of held-out images, what `fit_lungs.measured` says.
+    """
 
     backbone: str
     command: str
     seed: int
     about: str = ""
+    dice: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,8 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     weights = fit.weights(run)
     if version:
         _check_new(folder / str(version))
-    finder = fit_lungs.load(Path(config.lungs))
+    lungs_run = Path(config.lungs)
+    finder = fit_lungs.load(lungs_run)
     network = model.build(config.backbone, model.NO_WEIGHTS, config.dropout, config.seed)
     network.classifier.load_weights(weights)
     found = data.split(find_all(config.sets), config.seed)
@@ -99,8 +110,9 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     sure = {part: [s for s in samples if s.weight == 1] for part, samples in found.items()}
     kept = sure | {data.TRAIN: found[data.TRAIN]}
     parts = {part: data.load(samples, f"{part} images") for part, samples in kept.items()}
-    commands = [(Path(at) / "command.txt").read_text().strip() for at in (config.lungs, run)]
-    origin = Origin(config.backbone, "\n".join(commands), config.seed, about)
+    commands = [(at / "command.txt").read_text().strip() for at in (lungs_run, run)]
+    dice = fit_lungs.measured(lungs_run)
+    origin = Origin(config.backbone, "\n".join(commands), config.seed, about, dice)
     return add_version(Trained(finder, network), parts, origin, folder, version)
 
 
@@ -141,7 +153,7 @@ def add_version(
             ),
             files=digests(path),
         )
-        describe(ModelVersion(path, of_the_model), parts, origin.about)
+        describe(ModelVersion(path, of_the_model), parts, origin)
         # Last, since it names every other file, the card and the figures too.
         manifest = of_the_model.model_copy(update={"files": digests(path)})
         (path / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n")
@@ -151,7 +163,7 @@ def add_version(
 def write(
     trained: Trained, parts: dict[str, data.Images], folder: Path
 ) -> tuple[Calibration, float]:
-    """Write the SavedModel into `folder`, calibrated on the calibration part.
+    """Write the SavedModel into `folder`, calibrated on the calibration part in several looks.
 
     Returns the calibration, and how far float16 moves a probability.
 
@@ -160,17 +172,20 @@ def write(
     """
     density = fit_density(_pooled(trained, parts[data.TRAIN]))
     held_out = parts[data.CALIBRATION]
-    labels = held_out.labels.astype(np.float64)
     sets = np.array([sample.source for sample in held_out.samples])
-    counts = balance.weights(held_out.samples).astype(np.float64)
-    answers = infer(ServedModel(*trained.parts, _UNSCALED, density), held_out.pixels)
-    logits = answers.logit.astype(np.float64)
+    served = ServedModel(*trained.parts, _UNSCALED, density)
+    answers = [infer(served, pixels) for pixels in looks(held_out.pixels)]
+    logits = np.concatenate([found.logit for found in answers]).astype(np.float64)
+    labels, sets, counts = (
+        np.tile(values, len(answers))
+        for values in (held_out.labels, sets, balance.weights(held_out.samples))
+    )
     scaling = calibrate.scaling(logits, labels, counts)
     probabilities = calibrate.probability(logits, scaling)
     ServedModel(*trained.parts, scaling, density).save(folder)
     marked = lungs.mark(trained.finder, held_out.pixels)
     logit = trained.network.classifier.predict((held_out.pixels, marked), _BATCH, verbose=0)
-    expected = calibrate.probability(logit, scaling)
+    expected = calibrate.probability(logit.astype(np.float64), scaling)
     float16_error = _error(TensorFlowEngine(folder), held_out, expected)
     # Written this way round, NaN is refused too.
     if not float16_error <= _TOLERANCE:
@@ -185,21 +200,22 @@ def write(
         scaling=scaling,
         operating_point=calibrate.operating_point(probabilities, labels, sets),
         conformal=calibrate.conformal(probabilities, labels, sets),
-        novelty_limit=calibrate.novelty_limit(answers.novelty.astype(np.float64)),
-        lungs=calibrate.lung_criteria(answers.lungs),
+        novelty_limit=calibrate.novelty_limit(answers[0].novelty.astype(np.float64)),
+        lungs=calibrate.lung_criteria(answers[0].lungs),
     )
     return calibration, float16_error
 
 
-def describe(version: ModelVersion, parts: dict[str, data.Images], about: str) -> None:
+def describe(version: ModelVersion, parts: dict[str, data.Images], origin: Origin) -> None:
     """Measure a version on the held-out parts, and write metrics, figures and card into it."""
     loaded = engine.load(version)
     validation, calibration = parts[data.VALIDATION], parts[data.CALIBRATION]
     _, metrics = evaluate.examine(version, loaded, validation, version.path, explanations.IMAGES)
     _, others = evaluate.ask(loaded, calibration, version.manifest.calibration)
     by_part = {data.VALIDATION: metrics, data.CALIBRATION: others}
-    (version.path / evaluate.METRICS_FILE).write_text(json.dumps(by_part, indent=2) + "\n")
-    card.write(version.path, version.manifest, by_part, about)
+    told = by_part | {"lungs": origin.dice}
+    (version.path / evaluate.METRICS_FILE).write_text(json.dumps(told, indent=2) + "\n")
+    card.write(version.path, version.manifest, by_part, origin.dice, origin.about)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ CONFUSION_MATRIX, RELIABILITY = "confusion_matrix.png", "reliability.png"
 DPI = 150
 
 # Okabe and Ito's palette, https://jfly.uni-koeln.de/color/.
-BLUE, ORANGE, GRAY = "#0072B2", "#D55E00", "#777777"
+BLUE, ORANGE, GREEN, GRAY = "#0072B2", "#D55E00", "#009E73", "#777777"
 
 
 def write(

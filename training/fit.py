@@ -1,11 +1,10 @@
 """Fine-tune the network in three phases, resuming wherever a kill left it.
 
-A run's directory holds `config.json` and, for each phase, the per-epoch log, Keras' backup of the
-training state, and the best weights, which are complete once the log names their epoch. What comes
-out of it is `final.weights.h5`.
+A run's directory holds `config.json`, the curves so far and, for each phase, the per-epoch log,
+Keras' backup of the training state, and the best weights, which are complete once the log names
+their epoch. What comes out of it is `final.weights.h5`.
 """
 
-import csv
 import json
 import shutil
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import keras
 import numpy as np
 import typer
 
-from training import balance, data, fit_lungs, lungs, model, normalisation
+from training import balance, curves, data, fit_lungs, lungs, model, normalisation
 from training.batches import Batches, TrainingBatches
 from training.command import command
 from training.datasets import find_all
+from training.resuming import BACKUP, LOG, Rows, log, rewind
 
 # The area, not the loss: scaling the logits later makes good what shifts or stretches them all.
 MONITOR, MODE = "val_auc", "max"
@@ -29,8 +28,6 @@ _PATIENCE = 4
 _SMALL_SIDE = 128
 _AVERAGING = 0.99
 _WEIGHTS = "final.weights.h5"
-
-Rows = list[dict[str, str]]
 
 
 class RunError(Exception):
@@ -135,6 +132,7 @@ def fit(config: Config, run: Path) -> Path:
     marked = [lungs.mark(finder, images.pixels) for images in (train, validation)]
     counts = [balance.weights(images.samples) for images in (train, validation)]
     best: Path | None = None
+    names = [phase.name for phase in phases(config)]
     for phase in phases(config):
         network = model.build(
             config.backbone,
@@ -151,6 +149,7 @@ def fit(config: Config, run: Path) -> Path:
             Batches(validation, marked[1], config.batch_size, counts[1]),
         )
         best = _train(network, phase, config, batches, run / phase.name)
+        curves.write(run, names)
     network.classifier.load_weights(best)
     return _settle(network, train, marked[0], config, run)
 
@@ -177,15 +176,6 @@ def weights(run: Path) -> Path:
     if not path.exists():
         raise RunError(f"The fit in {run} has not finished; run it again and it resumes.")
     return path
-
-
-def log(folder: Path) -> Rows:
-    """The rows of a phase's log, one for each finished epoch."""
-    path = folder / "log.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def _settle(
@@ -249,10 +239,10 @@ def _train(
                 train,
                 validation_data=validation,
                 epochs=phase.epochs,
-                callbacks=_callbacks(folder),
+                callbacks=_callbacks(folder, [one.name for one in phases(config)]),
                 verbose="auto",
             )
-        shutil.rmtree(folder / "backup", ignore_errors=True)
+        shutil.rmtree(folder / BACKUP, ignore_errors=True)
         (folder / "done").touch()
     return _best(folder)
 
@@ -264,8 +254,8 @@ def _ended(rows: Rows, phase: Phase) -> bool:
     )
 
 
-def _callbacks(folder: Path) -> list[keras.callbacks.Callback]:
-    rows = _rewind(folder)
+def _callbacks(folder: Path, names: Sequence[str]) -> list[keras.callbacks.Callback]:
+    rows = rewind(folder)
     stopping = keras.callbacks.EarlyStopping(MONITOR, mode=MODE, patience=_PATIENCE, verbose=1)
     plateau = keras.callbacks.ReduceLROnPlateau(
         MONITOR, mode=MODE, factor=0.3, patience=1, verbose=1
@@ -286,49 +276,11 @@ def _callbacks(folder: Path) -> list[keras.callbacks.Callback]:
             save_weights_only=True,
             initial_value_threshold=max(_monitored(rows), default=None),
         ),
-        keras.callbacks.CSVLogger(str(folder / "log.csv"), append=True),
-        keras.callbacks.BackupAndRestore(str(folder / "backup"), double_checkpoint=True),
+        keras.callbacks.CSVLogger(str(folder / LOG), append=True),
+        keras.callbacks.BackupAndRestore(str(folder / BACKUP), double_checkpoint=True),
+        curves.Curves(folder.parent, names),
         Recall(rows, (stopping, plateau)),
     ]
-
-
-def _rewind(folder: Path) -> Rows:
-    """Take the log back to the backup, where the training goes on; returns the rows that stay.
-
-    The epoch after the last backup is trained again, so it must not count twice.
-    """
-    epochs = _mend(folder / "backup")
-    rows = log(folder)
-    kept = [row for row in rows if int(row["epoch"]) < epochs]
-    if len(kept) < len(rows):
-        fresh = folder / "log.new"
-        with fresh.open("w", newline="") as file:
-            writer = csv.DictWriter(file, rows[0].keys())
-            writer.writeheader()
-            writer.writerows(kept)
-        fresh.replace(folder / "log.csv")
-    return kept
-
-
-def _mend(backup: Path) -> int:
-    """The number of epochs in Keras' backup, which a kill may have broken while it was written.
-
-    Where the current files are broken the previous ones take their place. Keras does that too,
-    but stops at an empty metadata file, and where the very first backup is broken.
-    """
-    names = ("latest.weights.h5", "training_metadata.json")
-    for suffix in ("", ".bkp"):
-        weights, metadata = (backup / (name + suffix) for name in names)
-        try:
-            h5py.File(weights).close()
-            epochs = int(json.loads(metadata.read_text())["epoch"])
-        except (OSError, ValueError):
-            continue
-        for name in names if suffix else ():
-            shutil.copy(backup / (name + suffix), backup / name)
-        return epochs
-    shutil.rmtree(backup, ignore_errors=True)
-    return 0
 
 
 def _monitored(rows: Rows) -> list[float]:

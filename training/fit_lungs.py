@@ -17,14 +17,16 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
-from training import data, lungs, negatives
+from training import curves, data, lungs, negatives
 from training.command import command
-from training.datasets import find_all
+from training.datasets import find_all, parse
 from training.datasets import lungs as masks
 from training.distortion import Masked, MaskedBatches
+from training.resuming import BACKUP, LOG, rewind
 
 WEIGHTS = "lungs.weights.h5"
 METRICS = "metrics.json"
+ROUNDS = "1-drawn", "2-all"
 
 _BATCH_SIZE = 16
 _WARM_UP = 100
@@ -56,25 +58,34 @@ def fit(config: Config, run: Path) -> Path:
     """
     _claim(run, config)
     parts = data.split(find_all(config.sets), config.seed)
-    marked = {sample.path: mask for sample, mask in masks.find(Path(config.masks))}
+    found = masks.find(Path(config.masks), _children(config.sets))
+    marked = {sample.path: mask for sample, mask in found}
     train, _ = _masked(parts[data.TRAIN], marked, "training images with masks")
     nothing = _without_lungs(config.seed + 1)
     finder = lungs.build(config.seed)
-    _round(finder, train + nothing, config.epochs, config, run / "1-drawn")
+    _round(finder, train + nothing, config.epochs, config, run / ROUNDS[0])
     if others := _unmarked(parts[data.TRAIN], marked):
         answered = _answered(finder, data.load(others, "images without masks"))
         rate = config.learning_rate / 2
-        _round(finder, train + nothing + answered, config.more_epochs, config, run / "2-all", rate)
-    fresh = run / "new.weights.h5"
-    finder.save_weights(fresh)
-    fresh.replace(run / WEIGHTS)
-    found = {
+        every = train + nothing + answered
+        _round(finder, every, config.more_epochs, config, run / ROUNDS[1], rate)
+    dice = {
         part: _measured(finder, *_masked(parts[part], marked, f"{part} images with masks"))
         for part in (data.VALIDATION, data.CALIBRATION)
     }
-    (run / METRICS).write_text(json.dumps(found, indent=2) + "\n")
-    typer.echo(f"Dice coefficient: {json.dumps(found)}")
+    (run / METRICS).write_text(json.dumps(dice, indent=2) + "\n")
+    typer.echo(f"Dice coefficient: {json.dumps(dice)}")
+    # What makes the run a finished one comes last, and whole.
+    fresh = run / "new.weights.h5"
+    finder.save_weights(fresh)
+    fresh.replace(run / WEIGHTS)
     return run / WEIGHTS
+
+
+def measured(run: Path) -> dict[str, dict[str, float]]:
+    """The Dice coefficients of a finished run's held-out images, by part of the split."""
+    found: dict[str, dict[str, float]] = json.loads((run / METRICS).read_text())
+    return found
 
 
 def load(run: Path) -> keras.Model:
@@ -100,14 +111,26 @@ def _claim(run: Path, config: Config) -> None:
         return
     run.mkdir(parents=True, exist_ok=True)
     (run / "command.txt").write_text(command() + "\n")
-    path.write_text(json.dumps(wanted, indent=2) + "\n")
+    # What makes the directory a run comes last, and whole.
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(wanted, indent=2) + "\n")
+    fresh.replace(path)
+
+
+def _children(specs: Sequence[str]) -> Path | None:
+    """The folder of *Chest X-Ray Images (Pneumonia)*, whose images V7's masks are of."""
+    folders = dict(parse(spec) for spec in specs)
+    return folders.get("kermany")
 
 
 def _masked(
     samples: Sequence[data.Sample], marked: dict[Path, Path], title: str
 ) -> tuple[Masked, list[Drawn]]:
     """The images that have a mask: as the finder learns them, and as people drew the masks."""
-    images = data.load([sample for sample in samples if sample.path in marked], title)
+    chosen = [sample for sample in samples if sample.path in marked]
+    if not chosen:
+        raise data.DataError(f"{title}: nobody drew a mask for any of {len(samples):,} images.")
+    images = data.load(chosen, title)
     drawn = [masks.read(marked[sample.path]) for sample in images.samples]
     size = lungs.SIDE, lungs.SIDE
     small = [cv2.resize(m.astype(np.float32), size, interpolation=cv2.INTER_AREA) for m in drawn]
@@ -157,21 +180,26 @@ def _round(
             rate, weight_decay=1e-4, use_ema=True, ema_momentum=_AVERAGING
         )
         finder.compile(optimizer, lungs.loss)
-        backup = folder / "backup"
+        rewind(folder)
         finder.fit(
             batches,
             epochs=epochs,
             verbose=2,
             callbacks=[
-                keras.callbacks.CSVLogger(str(folder / "log.csv"), append=True),
-                keras.callbacks.BackupAndRestore(str(backup), double_checkpoint=True),
+                keras.callbacks.CSVLogger(str(folder / LOG), append=True),
+                # It stays until the weights are there, so that no kill loses a finished round.
+                keras.callbacks.BackupAndRestore(
+                    str(folder / BACKUP), double_checkpoint=True, delete_checkpoint=False
+                ),
+                curves.Curves(folder.parent, ROUNDS),
             ],
         )
         optimizer.finalize_variable_values(finder.trainable_variables)
         fresh = folder / "new.weights.h5"
         finder.save_weights(fresh)
         fresh.replace(done)
-        shutil.rmtree(backup, ignore_errors=True)
+        shutil.rmtree(folder / BACKUP, ignore_errors=True)
+    curves.write(folder.parent, ROUNDS)
     finder.load_weights(done)
 
 

@@ -9,12 +9,14 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from app.imaging.overlay import Target, overlay
+from app.inference.engine import Answers
+from app.lungs import outline
 from training.data import LABELS, Sample, read
-from training.figures import DPI, Numbers
+from training.figures import DPI
 
 FILE_NAME = "gallery.png"
 
-_EXAMPLES = 4
+_EXAMPLES = 5
 _MAX_SIDE = 400
 _GAP = 0.03
 # The rows: title, label, the model's answer.
@@ -26,26 +28,22 @@ _ROWS = (
 )
 
 
-def draw(
-    samples: Sequence[Sample],
-    probabilities: Numbers,
-    cams: npt.NDArray[np.float32],
-    threshold: float,
-) -> Figure:
+def draw(samples: Sequence[Sample], found: Answers, threshold: float) -> Figure:
     """A row each of true and false positives and negatives, radiographs beside their overlays.
+
+    Of each kind five, so that ten right and ten wrong answers are seen.
 
     Args:
         samples: the images, N; those shown are read again from their files.
-        probabilities: `[N]`, calibrated P(PNEUMONIA).
-        cams: the model's `cam` output, `[N, h, w]`.
+        found: the model's answers to them.
         threshold: PNEUMONIA is answered where probability >= threshold.
     """
     labels = np.array([sample.label for sample in samples])
-    scores = np.asarray(probabilities, np.float64)
+    scores = found.probability.astype(np.float64)
     called = scores >= threshold
-    figure = Figure(figsize=(15, 8), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(18, 8), dpi=DPI, layout="constrained")
     figure.suptitle(
-        "Radiograph beside what argues for the model's answer (Grad-CAM), "
+        "Radiograph beside what argues for the model's answer (Grad-CAM) in the lungs' outline, "
         f"with P(PNEUMONIA); threshold {threshold:.3f}"
     )
     grid = figure.subplots(len(_ROWS), 1 + _EXAMPLES, width_ratios=(1.3, *[3] * _EXAMPLES))
@@ -61,7 +59,8 @@ def draw(
         target: Target = "pneumonia" if answer else "normal"
         chosen = _choose(members, scores, label, answer)
         for axes, index in zip(cells[1:], chosen, strict=False):
-            axes.imshow(_pair(samples[index].path, cams[index], target))
+            lungs = outline(found.lungs[index])
+            axes.imshow(_pair(samples[index].path, found.cam[index], target, lungs))
             axes.set_title(_in_words(scores[index]), fontsize=10, pad=3)
     return figure
 
@@ -91,10 +90,15 @@ def _in_words(probability: float) -> str:
     return "P > 0.999" if probability >= 0.9995 else f"P = {probability:.3f}"
 
 
-def _pair(path: Path, cam: npt.NDArray[np.float32], target: Target) -> npt.NDArray[np.uint8]:
-    """A radiograph and its overlay side by side, RGB `[height, width, 3]`."""
+def _pair(
+    path: Path,
+    cam: npt.NDArray[np.float32],
+    target: Target,
+    contours: Sequence[npt.NDArray[np.float32]],
+) -> npt.NDArray[np.uint8]:
+    """A radiograph and its overlay as the service draws it, RGB `[height, width, 3]`."""
     pixels = read(path).pixels
-    explained = overlay(pixels, cam, target, _MAX_SIDE)
+    explained = overlay(pixels, cam, target, _MAX_SIDE, contours)
     height, width = explained.shape[:2]
     plain = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     gap = np.full((height, max(1, round(width * _GAP)), 3), 255, np.uint8)

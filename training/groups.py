@@ -18,7 +18,7 @@ LEAST = 10
 RESAMPLES = 2_000
 
 _AGES = ((0, 5), (6, 17), (18, 39), (40, 64))
-_FIGURES = (
+FIGURES = (
     "roc_auc",
     "pr_auc",
     "sensitivity",
@@ -27,6 +27,7 @@ _FIGURES = (
     "coverage_normal",
     "coverage_pneumonia",
 )
+"""What is told of each group."""
 
 
 def masks(samples: Sequence[Sample]) -> dict[str, Mask]:
@@ -106,6 +107,6 @@ def _figures(found: Answered, patients: Sequence[str], resamples: int) -> dict[s
         "normal": int((found.truth == 0).sum()),
         "pneumonia": int((found.truth == 1).sum()),
         "patients": len(set(patients)),
-        **{key: float(estimates[key][0]) for key in _FIGURES},
-        "intervals": {key: intervals[key] for key in _FIGURES},
+        **{key: float(estimates[key][0]) for key in FIGURES},
+        "intervals": {key: intervals[key] for key in FIGURES},
     }

@@ -16,7 +16,7 @@ import numpy as np
 
 from app.imaging.decode import MODEL_SIDE
 from training import augmentation, lungs
-from training.view import LOOKS, LungField, LungPooling
+from training.view import COLOURS, LOOKS, LungField, LungPooling
 
 NO_WEIGHTS = "none"
 FIELD_SIDE = 224
@@ -145,8 +145,7 @@ def assemble(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORMALISATION_MOMENTUM
     looks = keras.Input((side, side, LOOKS), name="looks")
-    mean = keras.layers.Average(name="mean", dtype="float32")([looks[..., :1], looks[..., 1:]])
-    rgb = keras.layers.Concatenate(name="looks_to_rgb", dtype="float32")([looks, mean])
+    rgb = keras.ops.matmul(looks, COLOURS)
     backbone = keras.Model(looks, trunk(preprocess_input(rgb)), name="backbone")
 
     pooling = LungPooling(name="pool", dtype="float32")

@@ -1,4 +1,4 @@
-"""How well the novelty warning tells real chest X-rays from what is none, in numbers and pictures.
+"""How well the service tells real chest X-rays from what is none, in numbers and pictures.
 
 The numbers of what is drawn say that nothing gross is missed; a drawn hand is easier to tell from
 a chest than a real one may be.
@@ -12,9 +12,10 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_auc_score
 
-from app.inference.engine import Engine
-from training import negatives
-from training.answers import infer
+from app.inference.engine import Answers
+from model_store.manifest import Calibration
+from training import negatives, suitability
+from training.answers import Answering, infer
 
 Numbers = npt.NDArray[np.floating[Any]]
 
@@ -25,37 +26,38 @@ _COLUMNS = 5
 
 
 def measure(
-    engine: Engine, real: Numbers, kinds: Mapping[str, negatives.Gray], limit: float
+    engine: Answering,
+    real: Answers,
+    kinds: Mapping[str, negatives.Gray],
+    calibration: Calibration,
 ) -> dict[str, Any]:
-    """The novelty of held-out chest X-rays against that of every kind of what is none.
+    """What is found strange in held-out chest X-rays, and in every kind of what is none.
 
     Args:
         engine: the served model.
-        real: `[N]`, its novelty of chest X-rays of patients that it has not seen.
+        real: its answers to chest X-rays of patients that it has not seen.
         kinds: uint8 `[M, 224, 224, 1]` by kind, as `negatives` draws them.
-        limit: the manifest's; a novelty above it is warned of.
+        calibration: the manifest's.
 
     Returns:
-        `real`: their number as `images`, and the share `warned`; `kinds`: for each kind its number
-        of `images`, the `auroc` of telling it from the real ones, and the share `warned`.
+        `real`, what `suitability.shares` says; `kinds`: the same for each kind, and `auroc`, how
+        well novelty alone tells it from the real ones.
     """
+    told = {}
+    for kind, images in kinds.items():
+        found = infer(engine, images)
+        shares = suitability.shares(suitability.judge(found, calibration))
+        told[kind] = shares | {"auroc": separation(real.novelty, found.novelty)}
     return {
-        "real": {"images": len(real), "warned": float((real > limit).mean())},
-        "kinds": {
-            kind: separation(real, infer(engine, images).novelty, limit)
-            for kind, images in kinds.items()
-        },
+        "real": suitability.shares(suitability.judge(real, calibration)),
+        "kinds": told,
     }
 
 
-def separation(real: Numbers, novel: Numbers, limit: float) -> dict[str, Any]:
-    """How novelties `[M]` of one kind stand out from those `[N]` of real chest X-rays."""
+def separation(real: Numbers, novel: Numbers) -> float:
+    """How well novelties `[M]` of one kind stand out from those `[N]` of real chest X-rays."""
     is_novel = np.repeat((0, 1), (len(real), len(novel)))
-    return {
-        "images": len(novel),
-        "auroc": float(roc_auc_score(is_novel, np.concatenate([real, novel]))),
-        "warned": float((novel > limit).mean()),
-    }
+    return float(roc_auc_score(is_novel, np.concatenate([real, novel])))
 
 
 def contact_sheet(kinds: Mapping[str, negatives.Gray]) -> Figure:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from app.imaging.decode import MODEL_SIDE
 from app.inference.engine import Floats
-from app.inference.openvino_graph import CORRECTION, KERNEL_LEVELS
+from app.inference.openvino_graph import dependents
 from app.inference.silent_openvino import ops, ov
 from training.nodes import FLOAT32, compute, constant, is_a
 
@@ -19,12 +19,15 @@ _LARGEST_MAP = MODEL_SIDE // 8
 _ALPHA = 0.85
 # What a channel that is hardly ever on counts for, of the one that is most.
 _LEAST = 1e-3
+_TINY = np.finfo(np.float32).tiny
+# Those of a kernel in 8 bits, -127..127. Maps have 256.
+_KERNEL_LEVELS = 255
 
 Group = list[ov.Node]
 
 
-def quantise(model: ov.Model, images: npt.NDArray[np.uint8]) -> None:
-    """Let a graph's convolutions take their maps in 8 bits, and have kernels of 8 bits.
+def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8]) -> None:
+    """Let convolutions after a node take their maps in 8 bits, and have kernels of 8 bits.
 
     A map is what comes out of a ReLU. Its 256 levels lie evenly between 0 and the most that any of
     the images has there. First its channels, of which some reach ten times as far as others, are
@@ -32,29 +35,27 @@ def quantise(model: ov.Model, images: npt.NDArray[np.uint8]) -> None:
     arXiv:2211.10438). Maps that are summed up, as in a residual network, share their scale. Each
     filter of a kernel has 255 levels of its own.
 
-    What all this shifts the logit by on average is taken back at the end. Nothing is rounded here:
-    OpenVINO rounds where it finds a `FakeQuantize`.
+    Maps are rounded by OpenVINO, where it finds a `FakeQuantize`.
 
     Args:
         model: with the input `image`, uint8 `[N, 224, 224, 1]`; changed in place.
+        field: the node.
         images: like those that the network was trained on, uint8 `[N, 224, 224, 1]`.
     """
-    (expected,) = compute(model, [_logit(model)], images, FLOAT32)
-    groups = _groups(model)
+    groups = _groups(model, dependents(field))
     for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
         _quantise(group, ranges)
     model.validate_nodes_and_infer_types()
-    # In bfloat16 where the CPU has it, as in the engine.
-    (found,) = compute(model, [_logit(model)], images, {})
-    _shift(_logit(model), float(np.median(expected - found)))
-    model.validate_nodes_and_infer_types()
 
 
-def _groups(model: ov.Model) -> list[Group]:
-    """The ReLUs of small maps that go into convolutions, those together that are summed up."""
+def _groups(model: ov.Model, names: set[str]) -> list[Group]:
+    """The ReLUs of small maps that go into convolutions, those together that are summed up.
+
+    Only nodes of these names count.
+    """
     groups: list[Group] = []
     for node in model.get_ordered_ops():
-        if is_a(node, "Relu") and _is_small(node):
+        if node.get_name() in names and is_a(node, "Relu") and _is_small(node):
             sources = {_source(entry) for entry in _entries(node)}
             joined = next((g for g in groups if sources & {r.get_name() for r in g}), None)
             if joined is None:
@@ -88,11 +89,7 @@ def _quantise(group: Group, ranges: list[Floats]) -> None:
             scaled = ops.divide(entry.get_source_output(), by_channel)
             entry.replace_source_output(scaled.output(0))
     for kernel, values in kernels:
-        scaled = ops.multiply(kernel.get_source_output(), by_channel)
-        most = ops.constant(np.abs(values * scale).max(axis=(1, 2, 3), keepdims=True))
-        least = ops.negative(most)
-        rounded = ops.fake_quantize(scaled, least, most, least, most, KERNEL_LEVELS)
-        kernel.replace_source_output(rounded.output(0))
+        kernel.replace_source_output(_rounded(values * scale))
     for relu, reach, targets in zip(group, ranges, exits, strict=True):
         bounds = (
             ops.constant(np.float32(0)),
@@ -105,26 +102,20 @@ def _quantise(group: Group, ranges: list[Floats]) -> None:
             target.replace_source_output(source.output(0))
 
 
+def _rounded(kernel: Floats) -> ov.Output:
+    """A kernel in 8 bits, each filter with a step of its own."""
+    step = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / (_KERNEL_LEVELS // 2)
+    whole = ops.constant(np.rint(kernel / np.maximum(step, _TINY)).astype(np.int8))
+    output: ov.Output = ops.multiply(ops.convert(whole, "f32"), ops.constant(step)).output(0)
+    return output
+
+
 def _scale(reach: Floats, kernels: list[Floats]) -> Floats:
     """What the channels of maps are divided by, and those of the kernels multiplied by."""
     widest = np.max([np.abs(kernel).max(axis=(0, 2, 3)) for kernel in kernels], axis=0)
     reach, widest = (np.maximum(values, _LEAST * (values.max() or 1)) for values in (reach, widest))
     scale: Floats = reach**_ALPHA / widest ** (1 - _ALPHA)
     return scale
-
-
-def _logit(model: ov.Model) -> ov.Output:
-    return model.output("logit").get_node().input_value(0)
-
-
-def _shift(logit: ov.Output, by: float) -> None:
-    """Add to the logit, and so to all that is computed from it."""
-    names, targets = logit.get_names(), logit.get_target_inputs()
-    shifted = ops.add(logit, np.float32(by), name=CORRECTION)
-    for target in targets:
-        target.replace_source_output(shifted.output(0))
-    logit.set_names(set())
-    shifted.output(0).set_names(names)
 
 
 def _entries(relu: ov.Node) -> list[ov.Input]:

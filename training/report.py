@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from training import explanations, figures, gallery, novelty_report, shift
+from training import explanations, figures, gallery, groups, novelty_report, shift, suitability
+from training.data import LABELS
 from training.page import html_page
 
 TITLES = {
@@ -22,6 +23,9 @@ TITLES = {
 
 FILE_NAME = "report.html"
 FIGURES_FOLDER = "figures"
+
+# What is found strange in images, as tables title it.
+_STRANGE = dict(zip(suitability.KINDS, ("warned", "refused", "either"), strict=True))
 
 _FIGURES = {
     "roc": figures.ROC,
@@ -44,6 +48,27 @@ images whose `prediction_set` holds it; read by a person is the share whose set 
 ![Precision-recall curve]({figures}/{precision_recall})
 ![Confusion matrix]({figures}/{confusion_matrix})
 ![Reliability diagram]({figures}/{reliability})
+"""
+
+_GROUPS = """\
+## For whom
+
+A mean hides the worst. Of each group that has {least} images of each label or more, with 95 %
+intervals over its patients; warned is the share that gets `not_like_a_chest_xray`, refused the
+share in which no lungs are found.
+
+{tables}
+"""
+
+_EVIDENCE = """\
+## Where it looked
+
+How much of what argues for the answer lies in the lungs or at their rim, in the mean, and how much
+of the image these take, which is what chance would give. The map is zero by construction where
+there is no lung, so this tells that the construction holds; whether the map explains the answer is
+another question.
+
+{table}
 """
 
 _SHIFT = """\
@@ -69,9 +94,10 @@ apart with a ROC AUC of {alone}: the further above 0.5, the more differently the
 _NOVELTY = """\
 ## What it warns of
 
-The share of images that get `not_like_a_chest_xray`, and how well novelty alone tells them from the
-chest X-rays (AUROC). Photos and scanner slices come with libraries; hand, knee and CT slice are
-drawn; the last five kinds are made of the chest X-rays.
+The share of images that get `not_like_a_chest_xray` (warned), in which no lungs are found
+(refused), and of which either is true: to those nobody is told NORMAL or PNEUMONIA. Besides, how
+well novelty alone tells a kind from the chest X-rays (AUROC). Photos and scanner slices come with
+libraries; hand, knee and CT slice are drawn; the last five kinds are made of the chest X-rays.
 
 {table}
 
@@ -83,7 +109,8 @@ _EXPLANATIONS = """\
 
 On {n} images the pixels that argue most for the answer were replaced by those of an image with the
 other answer (deletion), or put into it (insertion); the area under the curve of the log-odds should
-be low, or high. Grad-CAM is held against itself at another place, and against occlusion.
+be low, or high. Grad-CAM is held against itself at another place, against the lungs alone, which
+tell where the model may look and nothing more, and against occlusion.
 
 {table}
 
@@ -132,6 +159,8 @@ def sections(metrics: Mapping[str, Any], columns: Mapping[str, Mapping[str, Any]
     """
     parts = [
         _RESULTS.format(table=_results(columns), figures=FIGURES_FOLDER, **_FIGURES),
+        *_for_whom(columns),
+        _EVIDENCE.format(table=_in_lungs(columns)),
         _SHIFT.format(
             table=_taken(metrics["shift"]["taken"]), figures=FIGURES_FOLDER, drawn=shift.FILE_NAME
         ),
@@ -172,6 +201,47 @@ def _results(columns: Mapping[str, Mapping[str, Any]]) -> str:
     return table(["", *columns], [["", *counts], *rows])
 
 
+def _for_whom(columns: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A table of groups for each column that has any; a section, or nothing where none has."""
+    tables = [
+        f"{title}\n\n{_by_group(found['groups'])}" if title else _by_group(found["groups"])
+        for title, found in columns.items()
+        if found["groups"]
+    ]
+    return [_GROUPS.format(least=groups.LEAST, tables="\n\n".join(tables))] if tables else []
+
+
+def _by_group(found: Mapping[str, Mapping[str, Any]]) -> str:
+    keys = [key for key in groups.FIGURES if key != "pr_auc"]
+    strange = [kind for kind in suitability.KINDS if kind != "told_apart"]
+    rows = [
+        [
+            name,
+            f"{one['normal']:,} and {one['pneumonia']:,}",
+            *(figures.with_interval(one, key) for key in keys),
+            *(figures.with_interval(one["strange"], kind) for kind in strange),
+        ]
+        for name, one in found.items()
+    ]
+    titles = [*(TITLES[key] for key in keys), *(_STRANGE[kind] for kind in strange)]
+    return table(["", "normal and pneumonia", *titles], rows)
+
+
+def _in_lungs(columns: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            f"{title} {name}".strip(),
+            f"{one['images']:,}",
+            f"{one['in_lungs']:.3f} ({one['interval'][0]:.3f} to {one['interval'][1]:.3f})",
+            f"{one['of_the_image']:.2f}",
+        ]
+        for title, found in columns.items()
+        for name in LABELS
+        if (one := found["evidence"].get(name))
+    ]
+    return table(["answered", "images", "evidence in the lungs", "their share of the image"], rows)
+
+
 def _taken(found: Mapping[str, Mapping[str, Any]]) -> str:
     keys = ("roc_auc", "sensitivity", "specificity")
     rows = [
@@ -182,12 +252,16 @@ def _taken(found: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _kinds(found: Mapping[str, Any]) -> str:
     rows = [
-        [kind.replace("_", " "), str(one["images"]), f"{one['auroc']:.3f}", f"{one['warned']:.1%}"]
+        [kind.replace("_", " "), f"{one['images']:,}", f"{one['auroc']:.3f}", *_strange(one)]
         for kind, one in found["kinds"].items()
     ]
     real = found["real"]
-    first = ["**chest X-rays as they are**", str(real["images"]), "", f"{real['warned']:.1%}"]
-    return table(["", "images", "AUROC", "warned"], [first, *rows])
+    first = ["**chest X-rays as they are**", f"{real['images']:,}", "", *_strange(real)]
+    return table(["", "images", "AUROC", *_STRANGE.values()], [first, *rows])
+
+
+def _strange(found: Mapping[str, Any]) -> list[str]:
+    return [f"{found[kind]:.1%}" for kind in _STRANGE]
 
 
 def _maps(found: Mapping[str, Any]) -> str:

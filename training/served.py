@@ -22,6 +22,9 @@ from model_store.manifest import Scaling
 from training import field, model
 from training.novelty import FeatureDensity
 
+FINDER = "finder"
+"""The name of each variable of the finder of lungs in the SavedModel."""
+
 
 class ServedModel(tf.Module):
     """The whole path from pixels to answer, with its weights in float16 where that is safe.
@@ -45,9 +48,9 @@ class ServedModel(tf.Module):
         super().__init__()
         self._finder, self._view = finder, network.view
         self._backbone, self._pooling, self._head = network.backbone, network.pooling, network.head
-        self._finder_weights = [_stored(v) for v in finder.variables]
-        self._backbone_weights = [_stored(v) for v in network.backbone.variables]
-        self._head_weights = [_stored(v) for v in network.head.variables]
+        self._finder_weights = [_stored(v, FINDER) for v in finder.variables]
+        self._backbone_weights = [_stored(v, "backbone") for v in network.backbone.variables]
+        self._head_weights = [_stored(v, "head") for v in network.head.variables]
         self._scaling = scaling
         self._mean = _constant(density.mean)
         self._components = _constant(density.components)
@@ -116,15 +119,15 @@ class ServedModel(tf.Module):
         archive.write_out(str(folder), verbose=False)
 
 
-def _stored(variable: keras.Variable) -> tf.Variable:
+def _stored(variable: keras.Variable, part: str) -> tf.Variable:
     """Kernels as float16; what is small, and sums up in every layer, as it is."""
     value = keras.ops.convert_to_numpy(variable)
-    return _constant(value.astype(np.float16) if variable.name == "kernel" else value)
+    return _constant(value.astype(np.float16) if variable.name == "kernel" else value, part)
 
 
-def _constant(value: npt.NDArray[np.floating[Any]]) -> tf.Variable:
+def _constant(value: npt.NDArray[np.floating[Any]], name: str = "density") -> tf.Variable:
     """A variable, so that the SavedModel holds it once and not in each copy of its graph."""
-    return tf.Variable(value, trainable=False)
+    return tf.Variable(value, trainable=False, name=name)
 
 
 def _call(part: keras.Model, weights: Sequence[tf.Variable], inputs: tf.Tensor) -> tf.Tensor:

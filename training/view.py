@@ -11,6 +11,8 @@ from training import field
 # What lies outside the lungs, in gray levels: near the mean of ImageNet's images.
 GRAY = 117.0
 LOOKS = 2
+# Red is the first look, green the second one, blue their mean.
+COLOURS = np.array([[1, 0, 0.5], [0, 1, 0.5]], np.float32)
 _DEVIATION = 50.0
 _LEAST_DEVIATION = 2.0
 _ALMOST_NOTHING = 1e-3
@@ -101,9 +103,9 @@ def _gray(units: Any) -> Any:
 
 def _blurred(images: Any) -> Any:
     """Blurred with a wide Gaussian, computed on fewer pixels: products with two matrices."""
-    down, up = _blur(images.shape[1])
-    coarse = ops.matmul(ops.matmul(down, images), down.T)
-    return ops.matmul(ops.matmul(up, coarse), up.T)
+    for matrix in _blur(images.shape[1]):
+        images = ops.matmul(ops.matmul(matrix[None], images), matrix.T[None])
+    return images
 
 
 def _blur(side: int) -> tuple[Any, Any]:

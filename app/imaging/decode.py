@@ -1,6 +1,7 @@
 """An image file's bytes to grayscale pixels, for the service and for training alike."""
 
 import hashlib
+import struct
 from dataclasses import dataclass
 from io import BytesIO
 from math import sqrt
@@ -11,12 +12,12 @@ from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers th
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.codes import WarningCode
-from app.imaging import overhead
+from app.imaging import jpeg, overhead
 from app.imaging.errors import (
     MOST_SCANS,
-    ImageError,
     UnreadableImageError,
     UnsupportedFormatError,
+    blaming_the_image,
     check_not_too_many,
     check_not_too_small,
     has_too_many_scans,
@@ -38,6 +39,8 @@ Image.MAX_IMAGE_PIXELS = None
 _PHOTOMETRIC_INTERPRETATION = 262
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _WHITE_IS_ZERO = 0
+# With Huffman codes, or with arithmetic ones.
+_KINDS = (jpeg.BASELINE, jpeg.EXTENDED, jpeg.PROGRESSIVE, 0xC9, 0xCA)
 # EXIF 2.32, 4.6.4: the orientations that exchange rows and columns.
 _LYING = (5, 6, 7, 8)
 
@@ -82,6 +85,8 @@ def decode(
         UnsupportedFormatError: the bytes are of no such type.
         UnreadableImageError: broken, truncated, a side under 64 pixels, over `max_pixels`, or a
             DICOM object that is no projection radiograph.
+        MemoryError: memory is short.
+        ImportError: a decoder could not be loaded.
 
     `take` is told how many pixels are about to be decoded, and may wait.
     """
@@ -121,25 +126,36 @@ def _read(
     if image_format == "JPEG" and has_too_many_scans(data):
         raise UnreadableImageError(f"The JPEG image has more than {MOST_SCANS} scans.")
     overhead.check_parts(data, image_format)
-    try:
-        with Image.open(BytesIO(data), formats=[image_format]) as image:
-            _check_size(image, max_pixels)
-            if image_format == "JPEG":
-                overhead.check_scans(data, image.width * image.height)
-            # Not `n_frames`, for which a TIFF's every directory would be read.
-            several = getattr(image, "is_animated", False)
-            full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
-            # Of a JPEG as many as its draft has.
-            take(image.width * image.height)
-            pixels = _grayscale(image)
-    except ImageError:
-        raise
-    # Pillow answers malformed bytes with errors of many types. Whatever it raises while it reads
-    # the client's bytes, it is those bytes that are broken.
-    except Exception as error:
-        message = f"The {image_format} image is broken or truncated."
-        raise UnreadableImageError(message) from error
+    if image_format == "JPEG":
+        _check_kind(data)
+    message = f"The {image_format} image is broken or truncated."
+    with (
+        blaming_the_image(message),
+        Image.open(BytesIO(data), formats=[image_format]) as image,
+    ):
+        _check_size(image, max_pixels)
+        if image_format == "JPEG":
+            overhead.check_scans(data, image.width * image.height)
+        # Not `n_frames`, for which a TIFF's every directory would be read.
+        several = getattr(image, "is_animated", False)
+        full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
+        # Of a JPEG as many as its draft has.
+        take(image.width * image.height)
+        pixels = _grayscale(image)
     return pixels, full or pixels.shape[::-1], (MULTIPLE_FRAMES,) if several else ()
+
+
+def _check_kind(data: bytes) -> None:
+    """Tell a JPEG that is whole, but of a kind that is not read, from a broken one."""
+    try:
+        header = jpeg.header_of(data)
+    # Where it is broken, the decoder says so.
+    except (ValueError, IndexError, struct.error):
+        return
+    if header.kind not in _KINDS or header.precision != 8:
+        raise UnsupportedFormatError(
+            "This kind of JPEG is not read; send it as baseline or progressive, of 8 bits."
+        )
 
 
 def _check_size(image: Image.Image, max_pixels: int) -> None:

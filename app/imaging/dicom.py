@@ -1,6 +1,5 @@
 """A DICOM file's bytes to grayscale pixels, where it holds one projection radiograph."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,15 +17,16 @@ from pydicom.uid import (
 )
 
 from app.codes import WarningCode
-from app.imaging import dicom_file
+from app.imaging import attributes, dicom_file
+from app.imaging.anatomy import is_another_part, is_lateral
 from app.imaging.dicom_codecs import decode_frame
 from app.imaging.errors import (
-    ImageError,
     UnreadableImageError,
+    blaming_the_image,
     check_not_too_many,
     check_not_too_small,
 )
-from app.imaging.grayscale import to_gray
+from app.imaging.grayscale import contradicts_itself, to_gray
 from app.imaging.room import Take, unbounded
 
 LATERAL_VIEW = WarningCode.LATERAL_VIEW
@@ -64,18 +64,6 @@ _NUMBERS = (
     "PixelRepresentation",
 )
 
-# LLD and RLD are frontal views of a patient who lies on a side (PS3.3, C.8.1.1.1 and C.8.11.5).
-_LATERAL = re.compile(r"(LL|RL|([LR](EFT|IGHT)?[ _]?)?LAT(ERAL)?)")
-_CHEST = re.compile(r"CHEST|THORAX|LUNG")
-# SNOMED CT, and SNOMED RT as older files have it (PS3.16, CID 4010 and 4031).
-_LATERAL_CODES = {"399067008", "399173006", "399198007", "R-102CD", "R-10236", "R-10232"}
-_CHEST_CODES = {
-    *("816094009", "51185008", "T-D3000"),  # chest, thorax
-    *("43799004", "T-D3200"),  # thoracic cavity
-    *("39607008", "T-28000"),  # lung
-    *("416550000", "417437006"),  # chest and abdomen, neck and chest
-}
-_SNOMED = ("SCT", "SRT", "SNM3", "99SDM")
 # What is read of a deflated file that is not its pixels.
 _MOST_HEADER = 2**20
 _MOST_BYTES_A_PIXEL = 3
@@ -90,7 +78,8 @@ def read_dicom(
     they are, and of more bits all but the darkest and the brightest 0.5 % of the pixels are
     stretched. MONOCHROME1 is inverted, padding is black, colour becomes luma.
 
-    Attributes that tell the view or the body part only warn, as they are often wrong.
+    Attributes that tell the view or the body part only warn, as they are often wrong. Optional ones
+    that cannot be read count as absent.
 
     Returns:
         uint8 `[height, width]`, and what the attributes tell against it.
@@ -99,24 +88,23 @@ def read_dicom(
         UnreadableImageError: broken, truncated, compressed in a way that is not read, no image, of
             several frames or of another modality than projection radiography, a side under 64
             pixels, or over `max_pixels`.
+        MemoryError: memory is short.
+        ImportError: a decoder could not be loaded.
     """
-    try:
+    with blaming_the_image("The DICOM image is broken or truncated."):
         dataset = dicom_file.read(data, max_pixels * _MOST_BYTES_A_PIXEL + _MOST_HEADER)
         _check_object(dataset)
         _check_pixels(dataset, max_pixels)
         take(dataset.Columns * dataset.Rows)
-        return to_gray(*decode_frame(dataset), dataset), tuple(_warnings(dataset))
-    except ImageError:
-        raise
-    # pydicom and the decoders, too, answer malformed bytes with errors of many types.
-    except Exception as error:
-        raise UnreadableImageError("The DICOM image is broken or truncated.") from error
+        return to_gray(decode_frame(dataset), dataset), tuple(_warnings(dataset))
 
 
 def _check_object(dataset: Dataset) -> None:
-    object_class = dataset.get("SOPClassUID")
-    if (object_class and object_class not in SOP_CLASSES) or (
-        dataset.get("Modality") and dataset.Modality not in MODALITIES
+    object_classes = attributes.values(dataset, "SOPClassUID")
+    modalities = (str(name).strip().upper() for name in attributes.values(dataset, "Modality"))
+    if not (
+        set(filter(None, object_classes)) <= set(SOP_CLASSES)
+        and set(filter(None, modalities)) <= set(MODALITIES)
     ):
         raise UnreadableImageError(
             "The DICOM object is no projection radiograph; send a CR, DX or Secondary Capture "
@@ -124,16 +112,17 @@ def _check_object(dataset: Dataset) -> None:
         )
     if "PixelData" not in dataset:
         raise UnreadableImageError("The DICOM file holds no image, or not all of it.")
-    if (dataset.get("NumberOfFrames") or 1) > 1:
+    if (attributes.whole(dataset, "NumberOfFrames") or 1) > 1:
         raise UnreadableImageError("The DICOM image has several frames; send one of them.")
 
 
 def _check_pixels(dataset: Dataset, max_pixels: int) -> None:
     for name in _NUMBERS:
-        if not isinstance(dataset.get(name), int):
+        numbers = attributes.values(dataset, name)
+        if len(numbers) != 1 or not isinstance(numbers[0], int):
             raise UnreadableImageError(f"The DICOM image's {name} is missing or no number.")
-    photometric = dataset.get("PhotometricInterpretation")
-    if _SAMPLES.get(str(photometric)) != dataset.SamplesPerPixel:
+    photometric = attributes.code(dataset, "PhotometricInterpretation")
+    if _SAMPLES.get(photometric) != dataset.SamplesPerPixel:
         raise UnreadableImageError(
             "The DICOM image's PhotometricInterpretation is missing, or not one that is read."
         )
@@ -145,21 +134,11 @@ def _check_pixels(dataset: Dataset, max_pixels: int) -> None:
 
 
 def _warnings(dataset: Dataset) -> Iterator[WarningCode]:
-    view, part = (
-        str(dataset.get(name) or "").strip().upper()
-        for name in ("ViewPosition", "BodyPartExamined")
-    )
-    if _LATERAL.fullmatch(view) or _codes(dataset, "ViewCodeSequence") & _LATERAL_CODES:
+    if is_lateral(dataset):
         yield LATERAL_VIEW
-    regions = _codes(dataset, "AnatomicRegionSequence")
-    if (part and not _CHEST.search(part)) or (regions and not regions & _CHEST_CODES):
+    if is_another_part(dataset):
         yield NOT_A_CHEST
-
-
-def _codes(dataset: Dataset, name: str) -> set[str]:
-    """The SNOMED codes in a code sequence (PS3.3, 8.8)."""
-    return {
-        str(item.get("CodeValue"))
-        for item in dataset.get(name) or []
-        if item.get("CodingSchemeDesignator") in _SNOMED
-    }
+    if contradicts_itself(dataset):
+        yield WarningCode.CONTRADICTING_POLARITY
+    if attributes.code(dataset, "BurnedInAnnotation") == "YES":
+        yield WarningCode.BURNED_IN_ANNOTATION

@@ -4,26 +4,34 @@ What is read is bounded before it is read, since a few bytes can ask for much: e
 elements, a long list of numbers, a deflated file.
 """
 
-import logging
-import warnings
+import re
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 
 from pydicom import Dataset, FileMetaDataset, config
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from app.imaging.errors import UnreadableImageError
-from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
+from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE, has_preamble
 
-# pydicom's messages quote what it reads, which is a patient's.
-logging.getLogger("pydicom").disabled = True
-warnings.filterwarnings("ignore", module="pydicom")
 config.settings.reading_validation_mode = config.IGNORE
 
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX = Tag("TransferSyntaxUID")
+_PIXEL_DATA = Tag("PixelData")
+# The root of the standard's (PS3.6, annex A), which adds to them every year.
+_OF_THE_STANDARD = re.compile(r"1\.2\.840\.10008\.1\.2(\.\d+)*", re.ASCII)
+# An explicit VR, after a tag.
+_VR = re.compile(rb"[A-Z]{2}")
 
 _READ = tuple(
     Tag(keyword)
@@ -31,6 +39,7 @@ _READ = tuple(
         "SOPClassUID",
         "Modality",
         "BodyPartExamined",
+        "BurnedInAnnotation",
         "AnatomicRegionSequence",
         "ViewPosition",
         "ViewCodeSequence",
@@ -53,6 +62,7 @@ _READ = tuple(
         "WindowCenter",
         "WindowWidth",
         "VOILUTFunction",
+        "PresentationLUTShape",
         "RedPaletteColorLookupTableDescriptor",
         "GreenPaletteColorLookupTableDescriptor",
         "BluePaletteColorLookupTableDescriptor",
@@ -74,7 +84,7 @@ _LONGER = {
     Tag("RedPaletteColorLookupTableData"): _LONGEST_TABLE,
     Tag("GreenPaletteColorLookupTableData"): _LONGEST_TABLE,
     Tag("BluePaletteColorLookupTableData"): _LONGEST_TABLE,
-    Tag("PixelData"): 2**32,
+    _PIXEL_DATA: 2**32,
 }
 # Each element costs two or three reads, however deep it lies; a radiograph has some hundreds.
 _MOST_READS = 100_000
@@ -95,33 +105,86 @@ class _Metered(BytesIO):
 def read(data: bytes, most_inflated: int) -> Dataset:
     """The elements of a DICOM file that an image is made of, and no others.
 
+    What follows the pixels is not read: a million of zeros, in some files.
+
     Args:
-        data: the file's bytes.
+        data: the file's bytes, with or without the preamble. A data set without File Meta
+            Information is taken to be uncompressed.
         most_inflated: as many bytes as a deflated file may have when it is inflated.
 
     Returns:
         The dataset, with its transfer syntax in `file_meta`.
 
     Raises:
-        UnreadableImageError: no transfer syntax is given, a file inflates to more bytes or not at
-            all, there are too many elements, or one is too long.
+        UnreadableImageError: no transfer syntax is given, or one that is not read, a file inflates
+            to more bytes or not at all, there are too many elements, or one is too long.
         Exception: whatever pydicom raises when it reads malformed bytes.
     """
     file = _Metered(data)
-    file.seek(DICOM_PREAMBLE + len(DICOM_MARK))
-    meta = read_dataset(file, False, True, stop_when=_after_meta, specific_tags=[_TRANSFER_SYNTAX])
+    if has_preamble(data):
+        file.seek(DICOM_PREAMBLE + len(DICOM_MARK))
+    meta = _meta(file, data)
     _check_lengths(meta)
-    syntax = meta.get("TransferSyntaxUID")
-    if not isinstance(syntax, UID) or syntax.is_private or not syntax.is_transfer_syntax:
-        raise UnreadableImageError("The DICOM file names no transfer syntax of the standard.")
+    syntax = _syntax(meta)
     if syntax == DeflatedExplicitVRLittleEndian:
         file = _Metered(_inflate(data[file.tell() :], most_inflated))
     dataset = read_dataset(
-        file, syntax.is_implicit_VR, syntax.is_little_endian, specific_tags=list(_READ)
+        file,
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        stop_when=_after_pixels(),
+        specific_tags=list(_READ),
     )
     _check_lengths(dataset)
     dataset.file_meta = FileMetaDataset(meta)
     return dataset
+
+
+def _meta(file: BytesIO, data: bytes) -> Dataset:
+    """The File Meta Information, or the transfer syntax that a file without it shows."""
+    if has_preamble(data) or data[0] == _META_GROUP:
+        return read_dataset(
+            file, False, True, stop_when=_after_meta, specific_tags=[_TRANSFER_SYNTAX]
+        )
+    meta = Dataset()
+    if data[0] == 0:
+        meta.TransferSyntaxUID = ExplicitVRBigEndian
+    else:
+        explicit = _VR.match(data, 4)
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
+    return meta
+
+
+def _syntax(meta: Dataset) -> UID:
+    syntax = meta.get("TransferSyntaxUID")
+    if not isinstance(syntax, UID) or not _OF_THE_STANDARD.fullmatch(syntax):
+        raise UnreadableImageError("The DICOM file names no transfer syntax of the standard.")
+    # A compression that is younger than the library's dictionary.
+    if not syntax.is_transfer_syntax:
+        raise unread_compression()
+    return syntax
+
+
+def unread_compression() -> UnreadableImageError:
+    """The error of a transfer syntax whose pixels are not read."""
+    return UnreadableImageError(
+        "The DICOM image is compressed in a way that is not read; send it as JPEG, JPEG-LS, "
+        "JPEG 2000, RLE or uncompressed."
+    )
+
+
+def _after_pixels() -> Callable[[BaseTag, str | None, int], bool]:
+    """A condition to stop reading, for one file: true of whatever follows the pixels."""
+    found = False
+
+    def stop(tag: BaseTag, vr: str | None, length: int) -> bool:
+        nonlocal found
+        if found:
+            return True
+        found = tag == _PIXEL_DATA
+        return False
+
+    return stop
 
 
 def _after_meta(tag: BaseTag, vr: str | None, length: int) -> bool:

@@ -1,9 +1,20 @@
 """Which type of image a file's bytes are, told by their first ones."""
 
+import re
+
 DICOM = "DICOM"
 # Of a DICOM file, a preamble of any content and the mark (PS3.10, section 7.1).
 DICOM_PREAMBLE = 128
 DICOM_MARK = b"DICM"
+# Files of old devices, and data sets as they go over the network, begin with their elements: those
+# of the File Meta Information, or of group 0008, whose first ones are short, in explicit VR of
+# either byte order or in implicit VR.
+_FIRST_ELEMENT = re.compile(
+    rb"\x02\x00[\x00-\x03]\x00(UL|OB|UI)"
+    rb"|\x08\x00[\x00-\x18]\x00(UL|SH|CS|UI|[\x00-\xff][\x00-\x03]\x00\x00)"
+    rb"|\x00\x08\x00[\x00-\x18](UL|SH|CS|UI)",
+    re.DOTALL,
+)
 
 _MAGIC = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -17,7 +28,12 @@ _MAGIC = (
 
 
 def is_dicom(data: bytes) -> bool:
-    """Whether the bytes are of a DICOM file."""
+    """Whether the bytes are of a DICOM file, or of one that lacks its preamble."""
+    return has_preamble(data) or _FIRST_ELEMENT.match(data) is not None
+
+
+def has_preamble(data: bytes) -> bool:
+    """Whether the bytes are of a DICOM file as the standard has it."""
     return data.startswith(DICOM_MARK, DICOM_PREAMBLE)
 
 

@@ -9,7 +9,7 @@ import struct
 
 from app.imaging.errors import MOST_SCANS, UnreadableImageError, has_too_many_scans
 
-# Up to a JPEG's first scan (ISO/IEC 10918-1, B.1.1): segments, runs of fill bytes, and stray ones.
+# Up to a JPEG's first scan (ISO/IEC 10918-1, B.1.1): segments and stray bytes, and all fill bytes.
 _MOST_MARKERS = 4096
 _MOST_FILL = 64 * 1024
 _NO_FILL = re.compile(rb"[^\xff]")
@@ -52,13 +52,14 @@ def check_scans(data: bytes, pixels: int) -> None:
 
 
 def _jpeg_is_wasteful(data: bytes) -> bool:
-    offset = 2
+    offset, fill = 2, 0
     for _ in range(_MOST_MARKERS):
         filled = _NO_FILL.search(data, offset)
         # Where no marker begins, it is broken, and the decoder says so.
         if filled is None or filled.start() == offset:
             return len(data) - offset > _MOST_FILL and filled is None
-        if filled.start() - offset > _MOST_FILL:
+        fill += filled.start() - offset
+        if fill > _MOST_FILL:
             return True
         marker, offset = data[filled.start()], filled.end()
         if marker in (_START_OF_SCAN, _END_OF_IMAGE):

@@ -87,9 +87,10 @@ def encode(picture: npt.NDArray[np.uint8], media_type: MediaType) -> bytes:
 def _draw(picture: npt.NDArray[np.uint8], contours: Sequence[npt.NDArray[np.float32]]) -> None:
     """Draw closed curves onto uint8 `[height, width, 3]`."""
     height, width, _ = picture.shape
-    scale = np.array((width, height), np.float32) * _FIXED_POINT
-    # OpenCV's coordinates are those of the pixels' middles.
-    curves = [np.rint(curve * scale - _FIXED_POINT / 2).astype(np.int32) for curve in contours]
+    size = np.array((width, height))
+    # OpenCV's coordinates are those of the pixels' middles, and it draws nothing beyond these.
+    middles = [np.clip(curve * size - 0.5, 0, size - 1) for curve in contours]
+    curves = [np.rint(_FIXED_POINT * middle).astype(np.int32) for middle in middles]
     thickness = max(1, round(max(height, width) / _LINES))
     cv2.polylines(picture, curves, True, _CYAN, thickness, cv2.LINE_AA, _FRACTION_BITS)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
-from pydicom.multival import MultiValue
 
-from app.imaging.lut import Floats, lookup
+from app.imaging import attributes
+from app.imaging.lut import Floats, first_table, lookup
 
 # The share of an image's values that a window of our own leaves out at either end: the edges of
 # the collimator and markers of lead would else take most of the range.
@@ -22,22 +22,19 @@ def apply(values: Floats, dataset: Dataset, *, little_endian: bool) -> Floats | 
 
     Returns:
         Of each value, 0 (black) to 1 (white); None where there is no LUT and no window, or one
-        whose width is not a positive number.
+        that is not of two numbers, the width a positive one.
 
     Raises:
         UnreadableImageError: the LUT is shorter than it says.
     """
-    if dataset.get("VOILUTSequence"):
-        item = dataset.VOILUTSequence[0]
-        entries, bits = lookup(
-            values, item.LUTDescriptor, item.LUTData, little_endian=little_endian
-        )
+    table = first_table(dataset, "VOILUTSequence")
+    if table:
+        entries, bits = lookup(values, *table, little_endian=little_endian)
         return stretched(entries, 0, 2**bits - 1)
-    center, width = (_first(dataset, name) for name in ("WindowCenter", "WindowWidth"))
-    if center is None or width is None or not np.isfinite([center, width]).all():
+    center, width = (attributes.number(dataset, name) for name in ("WindowCenter", "WindowWidth"))
+    if center is None or width is None:
         return None
-    function = dataset.get("VOILUTFunction") or "LINEAR"
-    return windowed(values, center, width, function)
+    return windowed(values, center, width, attributes.code(dataset, "VOILUTFunction"))
 
 
 def windowed(values: Floats, center: float, width: float, function: str) -> Floats | None:
@@ -90,10 +87,3 @@ def stretched(values: Floats, black: float, white: float) -> Floats:
     """Values from `black` (0) to `white` (1); all of them 0 where these are the same."""
     shown: Floats = np.clip((values - black) / ((white - black) or np.inf), 0, 1)
     return shown
-
-
-def _first(dataset: Dataset, name: str) -> float | None:
-    value = dataset.get(name)
-    if isinstance(value, MultiValue):
-        value = value[0] if value else None
-    return None if value in (None, "") else float(value)

@@ -1,104 +1,91 @@
-"""The graph that OpenVINO computes, beside the SavedModel whose weights it shares.
+"""The graph that OpenVINO computes on a CPU, beside the SavedModel, and where it is cut.
 
-It is OpenVINO's own format, compressed. What the graph shares it has as an input, named after the
-offset in the SavedModel's variables. `training.openvino_graph` writes it.
+What finds the lungs and what reads the field around them are networks, for which bfloat16 or 8 bits
+will do. What lies between is geometry and statistics, which such numbers would spoil: it is
+computed in float32. `training.openvino_graph` writes the graph, and names the two places.
 """
 
-import gzip
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from app.inference.silent_openvino import ops, ov
 
-GRAPH = "openvino.xml.gz"
+GRAPH = "openvino.xml"
 WEIGHTS = "openvino.bin"
-VARIABLES = "variables/variables.data-00000-of-00001"
-SHARED = "variables+"
-# Keras' order of a kernel's axes to OpenVINO's, and back.
-CHANNELS_FIRST = 3, 2, 0, 1
-CHANNELS_LAST = 2, 3, 1, 0
-# Those of a kernel in 8 bits, -127..127. Maps have 256.
-KERNEL_LEVELS = 255
-# The node that takes back what 8 bits shift the logit by.
-CORRECTION = "correction"
+# The nodes after which one stage ends: P(lung), and the field as the classifier sees it.
+LUNGS, FIELD = "lungs", "field"
 
 
-def read(core: ov.Core, folder: Path, *, exact: bool = False) -> ov.Model:
-    """Read the graph of a model version, complete.
+def read(core: ov.Core, folder: Path) -> list[ov.Model]:
+    """Read the graph of a model version.
 
     Args:
         core: OpenVINO's.
         folder: the version's.
-        exact: without what makes it compute in 8 bits.
+
+    Returns:
+        Models to be computed one after the other: what finds the lungs, what shows the field, what
+        reads it. Each takes by name what `image` or an earlier one gives.
 
     Raises:
-        EOFError, OSError, zlib.error: a file is missing or broken.
         RuntimeError: OpenVINO cannot read the graph.
-        ValueError: the variables are shorter than the graph has it.
+        ValueError: the graph does not name the two places.
     """
-    graph = gzip.decompress((folder / GRAPH).read_bytes())
-    model = core.read_model(graph, (folder / WEIGHTS).read_bytes())
-    variables = np.memmap(folder / VARIABLES, np.uint8, "r")
-    for parameter in model.get_parameters():
-        if parameter.get_friendly_name().startswith(SHARED):
-            replace(parameter.output(0), ops.constant(_shared(parameter, variables)).output(0))
-            model.remove_parameter(parameter)
-    if exact:
-        unround(model)
-    else:
-        _round_kernels(model)
-    model.validate_nodes_and_infer_types()
-    return model
+    model = core.read_model(folder / GRAPH)
+    early, reading = split(model, _named(model, FIELD))
+    finding, showing = split(early, _named(early, LUNGS))
+    return [finding, showing, reading]
 
 
-def unround(model: ov.Model) -> None:
-    """Leave out of a graph what makes it compute in 8 bits."""
+def _named(model: ov.Model, name: str) -> ov.Node:
     for node in model.get_ops():
-        if _rounds(node) or node.get_friendly_name() == CORRECTION:
-            replace(node.output(0), node.input_value(0))
+        if node.get_friendly_name() == name:
+            return node
+    raise ValueError(f"The graph has no node {name!r}.")
 
 
-def replace(output: ov.Output, by: ov.Output) -> None:
-    """Let all that took an output take another one, which gets its names too."""
-    for target in output.get_target_inputs():
-        target.replace_source_output(by)
-    by.add_names(output.get_names())
+def split(model: ov.Model, cut: ov.Node) -> tuple[ov.Model, ov.Model]:
+    """Cut a model after a node: what does not depend on the node's output, and what does.
+
+    `model` is of no use afterwards.
+    """
+    later = dependents(cut)
+    (image,) = model.get_parameters()
+    earlier = dependents(image) - later
+    crossing: dict[tuple[str, int], tuple[ov.Output, list[ov.Input]]] = {}
+    for node in model.get_ordered_ops():
+        if node.get_name() not in later:
+            continue
+        for entry in node.inputs():
+            source = entry.get_source_output()
+            # What depends on no image is made of constants, and stays where it is needed.
+            if (giver := source.get_node().get_name()) in earlier:
+                key = giver, source.get_index()
+                crossing.setdefault(key, (source, []))[1].append(entry)
+    early_results = [r for r in model.get_results() if r.get_name() not in later]
+    late_results = [r for r in model.get_results() if r.get_name() in later]
+    handed, taken = [], []
+    for index, (source, entries) in enumerate(crossing.values()):
+        name = f"{cut.get_friendly_name()}/{index}"
+        parameter = ops.parameter(source.get_partial_shape(), source.get_element_type(), name)
+        parameter.output(0).set_names({name})
+        for entry in entries:
+            entry.replace_source_output(parameter.output(0))
+        source.add_names({name})
+        handed.append(ops.result(source))
+        taken.append(parameter)
+    early = ov.Model([*early_results, *handed], model.get_parameters())
+    return early, ov.Model(late_results, taken)
 
 
-def _shared(parameter: ov.Node, variables: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-    """What the SavedModel's variables have for an input of the graph."""
-    start = int(parameter.get_friendly_name().removeprefix(SHARED))
-    dtype, shape = parameter.get_element_type().to_dtype(), tuple(parameter.get_shape())
-    values = np.frombuffer(variables[start : start + dtype.itemsize * int(np.prod(shape))], dtype)
-    if len(shape) < len(CHANNELS_FIRST):
-        return values.reshape(shape)
-    kept = values.reshape([shape[axis] for axis in CHANNELS_LAST])
-    return np.ascontiguousarray(kept.transpose(CHANNELS_FIRST))
-
-
-def _round_kernels(model: ov.Model) -> None:
-    """Round kernels to 8 bits as OpenVINO would; but it would take a second for all."""
-    for node in model.get_ops():
-        if _rounds(node) and node.get_attributes()["levels"] == KERNEL_LEVELS:
-            kernel, most = _values(node.input_value(0)), _values(node.input_value(2))
-            step = most / (KERNEL_LEVELS // 2)
-            rounded = ops.constant(np.rint(kernel / step).astype(np.int8))
-            restored = ops.multiply(ops.convert(rounded, ov.Type.f32), ops.constant(step))
-            replace(node.output(0), restored.output(0))
-
-
-def _rounds(node: ov.Node) -> bool:
-    return bool(node.get_type_name() == "FakeQuantize")
-
-
-def _values(output: ov.Output) -> npt.NDArray[np.float32]:
-    """Of a constant in float32, or of a product of such."""
-    node: Any = output.get_node()
-    if node.get_type_name() == "Constant":
-        values: npt.NDArray[np.float32] = node.data.astype(np.float32, copy=False)
-        return values
-    first, *others = [_values(value) for value in node.input_values()]
-    return first * others[0] if others else first
+def dependents(node: ov.Node) -> set[str]:
+    """The names of the nodes that depend on a node's outputs."""
+    found: set[str] = set()
+    queue = [node]
+    while queue:
+        for output in queue.pop().outputs():
+            for target in output.get_target_inputs():
+                name = target.get_node().get_name()
+                if name not in found:
+                    found.add(name)
+                    queue.append(target.get_node())
+    return found

@@ -1,5 +1,6 @@
 """Which radiographs a PACS holds, by QIDO-RS, and the images themselves, by WADO-RS (PS3.18)."""
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import partial
@@ -11,16 +12,17 @@ from pydicom import Dataset, dcmwrite
 from pydicom.datadict import tag_for_keyword
 
 from app.imaging.dicom import SOP_CLASSES
-from app.imaging.errors import UnreadableImageError
+from app.imaging.errors import SHORTAGES, UnreadableImageError
 from app.pacs.destinations import UnreachableError
 from app.pacs.dicomweb import FailedError, connect, errors
 from app.pacs.results import is_own
+from app.results.instance import is_own_series
 from app.results.structured_report import report_uid
 from model_store.manifest import Manifest
 
 _STUDY = ("StudyInstanceUID", "NumberOfStudyRelatedInstances")
 _SERIES = ("SeriesInstanceUID", "Modality", "Manufacturer")
-_INSTANCE = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "NumberOfFrames")
+_INSTANCE = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "NumberOfFrames")
 
 
 class Archive:
@@ -53,13 +55,16 @@ class Archive:
                 found[str(study.StudyInstanceUID)] = study.get("NumberOfStudyRelatedInstances")
         return found
 
-    def unread(self, study: str, modalities: Sequence[str], manifest: Manifest) -> list[Dataset]:
+    def unread(
+        self, study: str, modalities: Sequence[str], manifest: Manifest, again: bool = False
+    ) -> list[Dataset]:
         """The radiographs in a study that have no report of the model in it.
 
         Args:
             study: its Study Instance UID.
             modalities: of the series to look at.
             manifest: the model's.
+            again: those that have one, too.
 
         Returns:
             The Study, Series and SOP Instance UID of each.
@@ -81,7 +86,9 @@ class Archive:
         wanted = {
             one.get("SeriesInstanceUID")
             for one in _datasets(series, _SERIES)
-            if one.get("Modality") in modalities and not is_own(one)
+            if one.get("Modality") in modalities
+            and not is_own(one)
+            and not is_own_series(study, one.get("SeriesInstanceUID"), manifest)
         }
         instances = _datasets(items, _INSTANCE)
         present = {instance.get("SOPInstanceUID") for instance in instances}
@@ -90,7 +97,7 @@ class Archive:
         ]
         for image in images:
             image.StudyInstanceUID = study
-        return [image for image in images if report_uid(image, manifest) not in present]
+        return [image for image in images if again or report_uid(image, manifest) not in present]
 
     def retrieve(self, image: Dataset) -> bytes | None:
         """The file (PS3.10) of an image, in the transfer syntax that it is stored in.
@@ -109,7 +116,7 @@ class Archive:
                 )
             file = BytesIO()
             dcmwrite(file, dataset)
-        except (UnreachableError, MemoryError):
+        except (UnreachableError, *SHORTAGES):
             raise
         # pydicom answers malformed bytes with errors of many types.
         except Exception as error:
@@ -120,16 +127,36 @@ class Archive:
 def _all(
     search: Callable[..., list[dict[str, Any]]], keywords: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """All pages of a search (PS3.18, 8.3.4.4).
+    """All pages of a search (PS3.18, 8.3.4.4), each thing once.
 
-    The client's own way of asking for them never ends where a PACS knows no offset.
+    The client's own way of asking for them never ends where a PACS knows no offset. Pages repeat
+    things where what they are sorted by changes meanwhile.
+
+    Args:
+        search: asks for a page.
+        keywords: of the attributes to ask for, the first of which tells the things apart.
     """
-    found: list[dict[str, Any]] = []
+    tag = _tag(keywords[0])
+    found: dict[str, dict[str, Any]] = {}
+    received = 0
     while True:
-        page = search(fields=keywords, offset=len(found))
-        if not page or page[0] in found[:1]:
-            return found
-        found += page
+        page = search(fields=keywords, offset=received)
+        before = len(found)
+        for item in map(_object, page):
+            found.setdefault(json.dumps(item.get(tag, item)), item)
+        if len(found) == before:
+            return list(found.values())
+        received += len(page)
+
+
+def _object(item: Any) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise UnreachableError("The PACS gave no answer that can be read.")
+    return item
+
+
+def _tag(keyword: str) -> str:
+    return f"{tag_for_keyword(keyword):08X}"
 
 
 def _is_image(instance: Dataset) -> bool:
@@ -138,7 +165,7 @@ def _is_image(instance: Dataset) -> bool:
 
 def _datasets(items: Iterable[dict[str, Any]], keywords: Sequence[str]) -> list[Dataset]:
     """DICOM JSON (PS3.18, annex F), but for elements that nobody asked for."""
-    tags = [f"{tag_for_keyword(keyword):08X}" for keyword in keywords]
+    tags = [_tag(keyword) for keyword in keywords]
     try:
         return [
             Dataset.from_json({tag: item[tag] for tag in tags if tag in item}) for item in items

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 from app.imaging.dicom import MODALITIES
 from app.pacs import stopping
@@ -19,8 +20,14 @@ class ReadError(Exception):
     """Why a study was not read, in one sentence."""
 
 
-async def read_study(reader: Reader, url: str, study: str) -> int:
+async def read_study(reader: Reader, url: str, study: str, again: bool) -> int:
     """Read a study, and print a line for each image.
+
+    Args:
+        reader: the model.
+        url: of the PACS, over DICOMweb.
+        study: its Study Instance UID.
+        again: what has a report too; the results are kept beside the earlier ones.
 
     Returns:
         The exit status: 1 where an image or its results failed.
@@ -34,14 +41,17 @@ async def read_study(reader: Reader, url: str, study: str) -> int:
     async with reader.running():
         try:
             study_reader = _study_reader(reader, url)
-            unread = await asyncio.to_thread(
-                study_reader.archive.unread, study, MODALITIES, reader.manifest
-            )
-            if not unread:
+            find = partial(study_reader.archive.unread, study, MODALITIES, reader.manifest)
+            unread = await asyncio.to_thread(find)
+            known = {image.SOPInstanceUID for image in unread}
+            images = await asyncio.to_thread(find, again=True) if again else []
+            read_before = [image for image in images if image.SOPInstanceUID not in known]
+            if not unread and not read_before:
                 print("Nothing is left to read in the study.")  # noqa: T201
-            async for outcome in study_reader.read(unread):
-                print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
-                status |= outcome.kind in ("bad", "failed")
+            for group, apart in ((unread, False), (read_before, True)):
+                async for outcome in study_reader.read(group, apart):
+                    print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
+                    status |= outcome.kind in ("bad", "failed")
         except (LookupError, UnreachableError, ValueError) as error:
             raise ReadError(str(error)) from error
     return status

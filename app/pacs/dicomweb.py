@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
-from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,12 +12,19 @@ import requests
 from dicomweb_client import DICOMwebClient
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from app.environment import EnvironmentSettings
 from app.imaging import dicom_file  # noqa: F401  (silences pydicom)
-from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, failure
+from app.pacs.destinations import (
+    DUPLICATE,
+    DeferredError,
+    RefusedError,
+    UnreachableError,
+    failure,
+    parsed,
+)
 
 # They log URLs, which hold UIDs, and headers, which hold credentials.
 for _name in ("dicomweb_client", "urllib3"):
@@ -49,7 +55,7 @@ class DeniedError(UnreachableError):
     """The PACS does not accept the credentials; it may once somebody corrects them."""
 
 
-class FailedError(UnreachableError):
+class FailedError(DeferredError):
     """The PACS answered with an error, which may be of this request alone."""
 
     def __init__(self, status: int) -> None:
@@ -147,14 +153,18 @@ class StowDestination:
         """
         self._client = connect(url)
 
-    def store(self, files: Sequence[bytes]) -> None:
+    def store(self, files: Sequence[bytes]) -> bool:
         """Store files; returns once the PACS has said that it stored every one.
 
+        Returns:
+            Whether it said of one that it holds such an object already.
+
         Raises:
-            UnreachableError: there is no answer, or one that may change.
+            DeferredError: it does not take one of them now.
+            UnreachableError: there is no answer, or one that says to come again.
             RefusedError: the PACS never takes one of them.
         """
-        datasets = [dcmread(BytesIO(file)) for file in files]
+        datasets = [parsed(file) for file in files]
         try:
             with errors():
                 answer = self._send(datasets)
@@ -162,8 +172,10 @@ class StowDestination:
             if error.status in _OF_THE_OBJECTS:
                 raise RefusedError(str(error)) from error
             raise
-        for failed in answer.get("FailedSOPSequence") or []:
-            _check(failed.get("FailureReason"))
+        failed = [one.get("FailureReason") for one in answer.get("FailedSOPSequence") or []]
+        for reason in failed:
+            _check(reason)
+        return bool(failed)
 
     def _send(self, datasets: Sequence[Dataset]) -> Dataset:
         """What became of each object (PS3.18, I.2), also where none was stored."""
@@ -196,10 +208,10 @@ def _check(reason: int | None) -> None:
     """Pass where an object that failed is there all the same.
 
     Raises:
-        UnreachableError: it may be stored later.
+        DeferredError: it may be stored later.
         RefusedError: it never will be.
     """
-    if reason == DUPLICATE:
+    if reason in DUPLICATE:
         return
     if reason is None:
         raise RefusedError("The PACS stored not every object, and did not say why.")

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from prometheus_client import CollectorRegistry, start_http_server
 
 from app.pacs import stopping
+from app.pacs.answered import Answered
 from app.pacs.deliveries import Deliveries
 from app.pacs.destinations import Destination
 from app.pacs.metrics import NodeMetrics
@@ -46,9 +47,11 @@ async def run(settings: NodeSettings, reader: Reader, stop: asyncio.Event) -> No
         with _blaming("PORT"):
             listening.enter_context(StorageScp(settings, max_bytes, spool, metrics).listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
+        answered = Answered(settings.spool / "answered.sqlite")
+        readings = Readings(reader, spool, metrics, answered, settings.corrected)
         deliveries = Deliveries(_destination(settings), spool, metrics)
         async with reader.running(), asyncio.TaskGroup() as parts:
-            parts.create_task(Readings(reader, spool, metrics).run(stop))
+            parts.create_task(readings.run(stop))
             parts.create_task(deliveries.run(stop))
             await stop.wait()
             await asyncio.to_thread(listening.close)

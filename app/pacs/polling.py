@@ -5,11 +5,13 @@ What was read is told by the PACS, which holds the report. What is kept here onl
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 
-from app.pacs.backoff import delays, pause
-from app.pacs.destinations import UnreachableError
+from app.pacs.backoff import Backoff, delays, pause
+from app.pacs.destinations import DeferredError, UnreachableError
 from app.pacs.study import Outcome, StudyReader
 
 log = logging.getLogger("pneumoscope")
@@ -33,6 +35,8 @@ class Polling:
         self._settled: dict[str, int | None] = {}
         self._bad: set[str] = set()
         self._told: set[str] = set()
+        # Images that failed, and studies and images with which a round ended.
+        self._failed, self._ended = Backoff(), Counter[str]()
 
     async def run(self, seconds: float, stop: asyncio.Event) -> None:
         """Poll until it is time to stop; the image that is being read then is finished.
@@ -57,11 +61,14 @@ class Polling:
         archive = self._study_reader.archive
         found = await asyncio.to_thread(archive.studies, self._since(), _MODALITIES)
         self._settled = {study: n for study, n in self._settled.items() if study in found}
-        for study, instances in found.items():
+        # What ended a round before goes last, so that it ends no other's.
+        for study in sorted(found, key=self._ended.__getitem__):
             if stop.is_set():
                 return
+            instances = found[study]
             if instances is None or self._settled.get(study) != instances:
-                await self._read(study, instances, stop)
+                with self._blaming(study):
+                    await self._read(study, instances, stop)
 
     async def _read(self, study: str, instances: int | None, stop: asyncio.Event) -> None:
         reader, archive = self._study_reader.reader, self._study_reader.archive
@@ -70,15 +77,38 @@ class Polling:
         # Deleted since the round began.
         except LookupError:
             return
+        # Of this study alone, as far as is known.
+        except DeferredError as error:
+            log.warning("%s", error)
+            return
         images = [image for image in unread if image.SOPInstanceUID not in self._bad]
         if not images:
             self._settled[study] = instances
-        async for outcome in self._study_reader.read(images):
-            self._tell(outcome)
-            if outcome.kind in ("bad", "not_for_the_model"):
-                self._bad.add(outcome.image)
+        for image in sorted(images, key=lambda image: self._ended[image.SOPInstanceUID]):
             if stop.is_set():
                 return
+            if self._failed.is_due(image.SOPInstanceUID):
+                with self._blaming(image.SOPInstanceUID):
+                    async for outcome in self._study_reader.read([image]):
+                        self._note(outcome)
+
+    @contextmanager
+    def _blaming(self, name: str) -> Iterator[None]:
+        """Note with what a round ended."""
+        try:
+            yield
+        except UnreachableError:
+            self._ended[name] += 1
+            raise
+
+    def _note(self, outcome: Outcome) -> None:
+        self._tell(outcome)
+        if outcome.kind == "failed":
+            self._failed.failed(outcome.image)
+        else:
+            self._failed.succeeded(outcome.image)
+        if outcome.kind in ("bad", "not_for_the_model"):
+            self._bad.add(outcome.image)
 
     def _tell(self, outcome: Outcome) -> None:
         """Log an outcome, without the UID, and a failure once."""

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from app import cores
-from app.imaging.errors import ImageError
+from app.imaging.errors import SHORTAGES, ImageError
+from app.pacs.answered import Answered
 from app.pacs.backoff import delays, pause
 from app.pacs.metrics import NodeMetrics
-from app.pacs.results import NotReadError, results_of
+from app.pacs.results import NotReadError, Results, results_of
 from app.pacs.spool import Spool
 from app.problems import Problem
 from app.reader import Reader
@@ -21,6 +22,14 @@ log = logging.getLogger("pneumoscope")
 
 POLL_SECONDS = 0.2
 SHORT = 12
+
+Corrected = Literal["replace", "add", "aside"]
+_CORRECTED: dict[Corrected, str] = {
+    "replace": "Another image of this UID was read before: the PACS replaces its results, or keeps"
+    " them.",
+    "add": "Another image of this UID was read before: the results go beside its results.",
+    "aside": "Another image of this UID was read before.",
+}
 
 
 class _Verdict(NamedTuple):
@@ -37,8 +46,25 @@ class Readings:
     results of the same UIDs and the same bytes.
     """
 
-    def __init__(self, reader: Reader, spool: Spool, metrics: NodeMetrics) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        spool: Spool,
+        metrics: NodeMetrics,
+        answered: Answered,
+        corrected: Corrected,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            reader: the model.
+            spool: where images wait, and results are put.
+            metrics: where images are counted.
+            answered: which images were read before.
+            corrected: what becomes of one whose UID another one had.
+        """
         self._reader, self._spool, self._metrics = reader, spool, metrics
+        self._answered, self._corrected = answered, corrected
         self._taken: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,8 +97,8 @@ class Readings:
     async def _read(self, name: str, stop: asyncio.Event) -> _Verdict | None:
         """Read an image until it is clear what becomes of it, or it is time to stop.
 
-        What fails in an unknown way is tried again, for it may have been short of memory. It is
-        the image's fault where it fails again, and a blank image does not.
+        What fails in an unknown way is tried again. It is the image's fault where it fails again,
+        and a blank image does not.
         """
         again = False
         for delay in delays():
@@ -83,7 +109,9 @@ class Readings:
                 return _Verdict(why.code, partial(self._spool.drop, name))
             except Exception as error:
                 reason = _fault(error)
-                if not reason and again and await self._engine_works():
+                # However often a shortage comes, it is not the image's fault.
+                unknown = not reason and not isinstance(error, SHORTAGES)
+                if unknown and again and await self._engine_works():
                     reason = f"Reading the image failed twice, with {type(error).__name__}."
                 if reason:
                     return _Verdict(
@@ -91,14 +119,31 @@ class Readings:
                     )
                 log.error("%s failed with %s", name[:SHORT], type(error).__name__)
             else:
-                # In the order of their names: the report is the sign that both are there.
-                files = {"overlay.dcm": results.overlay, "report.dcm": results.report}
-                return _Verdict("read", partial(self._spool.answer, name, files))
+                return await asyncio.to_thread(self._judge, name, results)
             again = True
             await pause(stop, delay)
             if stop.is_set():
                 break
         return None
+
+    def _judge(self, name: str, results: Results) -> _Verdict:
+        """Have results sent, unless the image corrects another one, and such are not wanted."""
+        outcome = "read"
+        if self._answered.corrects(results.image, name):
+            outcome = f"corrected_{self._corrected}"
+            log.warning("%s %s", name[:SHORT], _CORRECTED[self._corrected])
+            if self._corrected == "aside":
+                work = partial(self._spool.set_aside, "received", name, _CORRECTED["aside"])
+                return _Verdict(outcome, work)
+            if self._corrected == "add":
+                results = results.apart(name)
+        return _Verdict(outcome, partial(self._answer, name, results))
+
+    def _answer(self, name: str, results: Results) -> None:
+        # In the order of their names: the report is the sign that both are there.
+        files = {"overlay.dcm": results.overlay, "report.dcm": results.report}
+        self._spool.answer(name, files)
+        self._answered.note(results.image, name)
 
     async def _engine_works(self) -> bool:
         try:

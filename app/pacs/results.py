@@ -1,24 +1,27 @@
 """What goes back into the study of one radiograph, and which ones get no answer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
 from app.codes import Label
 from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
 from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
 from app.reader import Reader
-from app.results.instance import PRODUCT
+from app.results import uids
+from app.results.instance import PRODUCT, is_own_series
 from app.results.secondary_capture import secondary_capture
 from app.results.source import read_source
 from app.results.structured_report import structured_report
 
+OWN_RESULT = "own_result"
 _NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
 
 
 class NotReadError(Exception):
-    """The image gets no result; `code` is the warning or the problem that says why."""
+    """The image gets no result; `code` says why: a warning, a problem, or `own_result`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -34,12 +37,33 @@ class Results:
         report: a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
+        image: the SOP Instance UID of the image.
     """
 
     overlay: bytes
     report: bytes
     label: Label
     probability: float
+    image: str
+
+    def apart(self, name: str) -> "Results":
+        """The same under other UIDs, so that a PACS keeps them beside results of the same image.
+
+        Args:
+            name: from which the UIDs follow, beside those that they had.
+        """
+        overlay, report = (_renamed(file, name) for file in (self.overlay, self.report))
+        return replace(self, overlay=overlay, report=report)
+
+
+def _renamed(file: bytes, name: str) -> bytes:
+    dataset = dcmread(BytesIO(file))
+    uid = uids.derive("apart", str(dataset.SOPInstanceUID), name)
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = uid
+    dataset.InstanceNumber = uids.number(uid)
+    written = BytesIO()
+    dataset.save_as(written, enforce_file_format=True)
+    return written.getvalue()
 
 
 def is_own(dataset: Dataset) -> bool:
@@ -57,7 +81,8 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     Raises:
         ImageError: the file is none that can be read.
         Problem: 422 where it lacks a UID, or is of an unknown SOP class.
-        NotReadError: the model is not for this image, as its attributes or its pixels say.
+        NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
+            a result.
     """
     try:
         reading = await reader.read(data)
@@ -67,9 +92,12 @@ async def results_of(reader: Reader, data: bytes) -> Results:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)
     source = read_source(data)
+    if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.manifest):
+        raise NotReadError(OWN_RESULT)
     target = reading.target
     encode = partial(secondary_capture, source, reading, reader.manifest, target=target)
     overlay, _, _ = await reader.render(reading, target, encode)
     work = partial(structured_report, source, reading, reader.manifest)
     report = await reader.timed("render", reading.seconds, work)
-    return Results(overlay, report, reading.label, reading.probability)
+    image = str(source.SOPInstanceUID)
+    return Results(overlay, report, reading.label, reading.probability, image)

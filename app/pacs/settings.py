@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -89,6 +89,11 @@ class NodeSettings(EnvironmentSettings):
     port: int = Field(11112, gt=0, le=65535, description="port to listen on")
     max_queued: int = Field(
         1000, gt=0, description="images and results that wait at most; beyond it, status A700"
+    )
+    corrected: Literal["replace", "add", "aside"] = Field(
+        "replace",
+        description="what becomes of an image whose UID another one had before: results under the"
+        " same UIDs, results beside the earlier ones, or none",
     )
     metrics_host: str = Field("127.0.0.1", description="address to serve the metrics on")
     metrics_port: int = Field(9400, gt=0, le=65535, description="port to serve the metrics on")

@@ -21,6 +21,7 @@ from pynetdicom.transport import AssociationSocket
 
 from app.imaging.dicom import SOP_CLASSES
 from app.imaging.dicom_codecs import TRANSFER_SYNTAXES
+from app.imaging.errors import SHORTAGES
 from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
 from app.pacs.metrics import NodeMetrics
@@ -53,6 +54,9 @@ _QUEUED = _Answer(0x0000, "queued")
 _OWN = _Answer(0x0000, "own_result")
 _FULL = _Answer(0xA700, "queue_full", "The queue is full; send the image again later.")
 _NOT_WRITTEN = _Answer(0xA700, "not_written", "The image could not be written to disk.")
+_NO_MEMORY = _Answer(
+    0xA700, "no_memory", "The node is short of memory; send the image again later."
+)
 _MISMATCH = _Answer(0xA900, "mismatch", "The UIDs of the data set are not those of the request.")
 _TOO_LARGE = _Answer(0xC000, "too_large", "The data set is larger than is read.")
 _BROKEN = _Answer(0xC000, "broken", "The data set cannot be read.")
@@ -193,6 +197,8 @@ def _check(event: Event, max_bytes: int) -> _Answer | None:
     try:
         header = _header(event)
         uids = (header.SOPClassUID, header.SOPInstanceUID)
+    except SHORTAGES:
+        return _NO_MEMORY
     # pydicom answers malformed bytes with errors of many types.
     except Exception:
         return _BROKEN

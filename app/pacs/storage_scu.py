@@ -1,10 +1,9 @@
 """Results sent by C-STORE (PS3.4, annex B)."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from itertools import product
 
-from pydicom import Dataset, dcmread
+from pydicom import Dataset
 from pydicom.uid import (
     ComprehensiveSRStorage,
     ExplicitVRLittleEndian,
@@ -15,7 +14,14 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
-from app.pacs.destinations import DUPLICATE, RefusedError, UnreachableError, failure
+from app.pacs.destinations import (
+    DUPLICATE,
+    DeferredError,
+    RefusedError,
+    UnreachableError,
+    failure,
+    parsed,
+)
 from app.pacs.settings import StorageAddress
 
 _SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
@@ -42,19 +48,24 @@ class StorageDestination:
         for context in product(_SOP_CLASSES, _SYNTAXES):
             entity.add_requested_context(*context)
 
-    def store(self, files: Sequence[bytes]) -> None:
+    def store(self, files: Sequence[bytes]) -> bool:
         """Store files; returns once the PACS has said that it stored every one.
 
         A warning counts as stored, and so does a duplicate.
 
+        Returns:
+            Whether it said of one that it holds such an object already.
+
         Raises:
-            UnreachableError: there is no association, no answer, or one that may change.
+            DeferredError: it does not take one of them now, or ends the association over it.
+            UnreachableError: there is no association.
             RefusedError: the PACS takes no such object, or not this one.
         """
+        datasets = [parsed(file) for file in files]
         association = self._associate()
         try:
-            for file in files:
-                _store(association, dcmread(BytesIO(file)))
+            were_held = [_store(association, dataset) for dataset in datasets]
+            return any(were_held)
         finally:
             if association.is_established:
                 association.release()
@@ -76,7 +87,7 @@ class StorageDestination:
         raise UnreachableError("The PACS did not answer.")
 
 
-def _store(association: Association, dataset: Dataset) -> None:
+def _store(association: Association, dataset: Dataset) -> bool:
     sop_class = dataset.SOPClassUID
     if sop_class not in [context.abstract_syntax for context in association.accepted_contexts]:
         raise RefusedError(f"The PACS does not accept {sop_class.name}.")
@@ -84,9 +95,11 @@ def _store(association: Association, dataset: Dataset) -> None:
         status = association.send_c_store(dataset).get("Status")
     # The association ended since the file before.
     except RuntimeError as error:
-        raise UnreachableError("The PACS ended the association.") from error
+        raise DeferredError("The PACS ended the association.") from error
     if status is None:
-        raise UnreachableError("The PACS did not answer the C-STORE request.")
-    if status in (_SUCCESS, DUPLICATE) or status >> 12 == _WARNING:
-        return
+        raise DeferredError("The PACS did not answer the C-STORE request.")
+    if status in DUPLICATE:
+        return True
+    if status == _SUCCESS or status >> 12 == _WARNING:
+        return False
     raise failure(status, f"The PACS answered the C-STORE request with status {status:04X}.")

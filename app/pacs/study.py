@@ -1,6 +1,7 @@
 """Reading the radiographs of a study where they lie, and storing the results beside them."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -9,8 +10,7 @@ from pydicom import Dataset
 
 from app.imaging.errors import ImageError
 from app.pacs.archive import Archive
-from app.pacs.destinations import Destination, RefusedError, UnreachableError
-from app.pacs.dicomweb import FailedError
+from app.pacs.destinations import DeferredError, Destination, RefusedError, UnreachableError
 from app.pacs.results import NotReadError, results_of
 from app.problems import Problem
 from app.reader import Reader
@@ -38,7 +38,7 @@ class StudyReader:
     def __init__(self, reader: Reader, archive: Archive, destination: Destination) -> None:
         self.reader, self.archive, self._destination = reader, archive, destination
 
-    async def read(self, images: Iterable[Dataset]) -> AsyncIterator[Outcome]:
+    async def read(self, images: Iterable[Dataset], apart: bool = False) -> AsyncIterator[Outcome]:
         """Read images one after the other, and store the results of each.
 
         The report goes last, since it is what tells that an image was read: where this ends in
@@ -46,27 +46,28 @@ class StudyReader:
 
         Args:
             images: as `Archive.unread` gives them.
+            apart: have the results kept beside those that an image has already.
 
         Raises:
             UnreachableError: the PACS does not answer, or is too busy.
         """
         for image in images:
-            outcome = await self._read(image)
+            outcome = await self._read(image, apart)
             if outcome:
                 yield outcome
 
-    async def _read(self, image: Dataset) -> Outcome | None:
+    async def _read(self, image: Dataset, apart: bool) -> Outcome | None:
         """Read an image; None where it is a result of this program."""
         uid = str(image.SOPInstanceUID)
         try:
-            return await self._answer(image)
+            return await self._answer(image, apart)
         except NotReadError as why:
             return Outcome(uid, "not_for_the_model", f"not read: {why.code}")
         except (ImageError, RefusedError) as error:
             return Outcome(uid, "bad", str(error))
         except Problem as error:
             return Outcome(uid, "bad", error.details.detail)
-        except FailedError as error:
+        except DeferredError as error:
             return Outcome(uid, "failed", str(error))
         except UnreachableError:
             raise
@@ -74,12 +75,17 @@ class StudyReader:
         except Exception as error:
             return Outcome(uid, "failed", f"Reading failed with {type(error).__name__}.")
 
-    async def _answer(self, image: Dataset) -> Outcome | None:
+    async def _answer(self, image: Dataset, apart: bool) -> Outcome | None:
         data = await asyncio.to_thread(self.archive.retrieve, image)
         if data is None:
             return None
         results = await results_of(self.reader, data)
-        await asyncio.to_thread(self._destination.store, [results.overlay])
-        await asyncio.to_thread(self._destination.store, [results.report])
-        said = f"{results.label} {results.probability:.4f}, results stored"
+        if apart:
+            results = results.apart(hashlib.sha256(data).hexdigest())
+        were_held = [
+            await asyncio.to_thread(self._destination.store, [file])
+            for file in (results.overlay, results.report)
+        ]
+        stored = "results held by the PACS already" if any(were_held) else "results stored"
+        said = f"{results.label} {results.probability:.4f}, {stored}"
         return Outcome(str(image.SOPInstanceUID), "stored", said)

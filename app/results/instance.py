@@ -3,19 +3,24 @@
 from datetime import datetime
 from importlib.metadata import version
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 from pydicom import Dataset
 from pydicom.uid import UID
 
 from app.results import uids
-from app.results.source import taken
+from app.results.identity import carry
+from app.results.source import Source, taken
 from model_store.manifest import Manifest
 
 PRODUCT = "pneumoscope"
 FOR_RESEARCH = "For research use only: not a medical device."
 
+OVERLAY, REPORT = KINDS = ("overlay", "report")
 _LONG_STRING = 64
+# As many versions of the model as are known for its own.
+_VERSIONS = 100
 # The library notes the time of the call in these. They may be left out, and without them the
 # object that has the same UID also has the same bytes.
 _NOW = (
@@ -47,7 +52,7 @@ def place(
     uid = instance_uid(source, manifest, kind, *parts)
     moment = _moment(source, manifest)
     return {
-        "series_instance_uid": uids.derive(kind, model, str(source.StudyInstanceUID)),
+        "series_instance_uid": _series_uid(kind, model, str(source.StudyInstanceUID)),
         "series_number": series_number,
         "series_description": f"For research use: {PRODUCT} {kind}, {model}"[:_LONG_STRING],
         "sop_instance_uid": uid,
@@ -67,14 +72,27 @@ def instance_uid(source: Dataset, manifest: Manifest, kind: str, *parts: str) ->
     return uids.derive(kind, _model(manifest), _software(), study, image, *parts)
 
 
-def to_file(instance: Dataset) -> bytes:
-    """A result as a DICOM file (PS3.10)."""
+def is_own_series(study: str, series: str | None, manifest: Manifest) -> bool:
+    """Whether a series of a study holds results, of this model or of an earlier version of it.
+
+    A copy may have another Manufacturer, as some archives put themselves there; UIDs stay.
+    """
+    versions = range(manifest.version, max(0, manifest.version - _VERSIONS), -1)
+    return series in {
+        _series_uid(kind, _model(manifest, version), study)
+        for kind, version in product(KINDS, versions)
+    }
+
+
+def to_file(instance: Dataset, source: Source) -> bytes:
+    """A result as a DICOM file (PS3.10), for the patient and the study of its source."""
     for keyword in _NOW:
         if keyword in instance:
             delattr(instance, keyword)
     for equipment in instance.get("ContributingEquipmentSequence", []):
         if "ContributionDateTime" in equipment:
             del equipment.ContributionDateTime
+    carry(instance, source.as_it_came)
     file = BytesIO()
     instance.save_as(file, enforce_file_format=True)
     return file.getvalue()
@@ -85,8 +103,12 @@ def device_uid(manifest: Manifest) -> UID:
     return uids.derive("device", manifest.name, str(manifest.version))
 
 
-def _model(manifest: Manifest) -> str:
-    return f"{manifest.name} {manifest.version}"
+def _series_uid(kind: str, model: str, study: str) -> UID:
+    return uids.derive(kind, model, study)
+
+
+def _model(manifest: Manifest, version: int | None = None) -> str:
+    return f"{manifest.name} {version or manifest.version}"
 
 
 def _software() -> str:

@@ -9,7 +9,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from app.imaging.overlay import Target
 from app.reading import Reading
-from app.results.instance import FOR_RESEARCH, place, to_file
+from app.results.instance import FOR_RESEARCH, OVERLAY, place, to_file
+from app.results.source import Source
 from model_store.manifest import Manifest
 
 _SERIES_NUMBER = 9001
@@ -23,7 +24,7 @@ _SHARED = (
 
 
 def secondary_capture(
-    source: Dataset,
+    source: Source,
     reading: Reading,
     manifest: Manifest,
     picture: npt.NDArray[np.uint8],
@@ -51,7 +52,7 @@ def secondary_capture(
         # Replaced below: highdicom wants a value, though the standard allows none (type 2C).
         patient_orientation=("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **place(source, manifest, "overlay", _SERIES_NUMBER, target, f"{width}x{height}"),
+        **place(source, manifest, OVERLAY, _SERIES_NUMBER, target, f"{width}x{height}"),
     )
     image.PatientOrientation = source.get("PatientOrientation")
     image.ConversionType = "WSD"
@@ -69,7 +70,7 @@ def secondary_capture(
     for keyword in (*_SHARED, "IssuerOfPatientID", "PatientAge", "StudyDescription"):
         if keyword in source:
             setattr(image, keyword, source[keyword].value)
-    return to_file(image)
+    return to_file(image, source)
 
 
 def _reference(source: Dataset) -> Dataset:

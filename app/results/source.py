@@ -13,8 +13,10 @@ from pydicom.multival import MultiValue
 from pydicom.uid import UID
 from pydicom.valuerep import DA, TM, validate_value
 
-from app.imaging.errors import UnreadableImageError
+from app.imaging.errors import SHORTAGES, blaming_the_image
+from app.imaging.formats import is_dicom
 from app.problems import Problem
+from app.results.identity import IDENTIFYING, taken_over
 
 _UIDS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 # Type 2 in the Patient and General Study modules (PS3.3, C.7.1.1 and C.7.2.1): empty if unknown.
@@ -43,6 +45,8 @@ _LEFT_OUT_IF_UNKNOWN = (
 _MOMENTS = tuple(
     (f"{what}Date", f"{what}Time") for what in ("Acquisition", "Content", "Series", "Study")
 )
+# In the file's character set, too, but no more than informative: taken over where they are valid.
+_DESCRIPTIVE = ("ReferringPhysicianName", "StudyDescription")
 _UTF_8 = "ISO_IR 192"
 # Where the attribute allows less than its value representation (PS3.3, C.7.1.1 and C.7.6.1).
 _PATTERNS = {
@@ -59,11 +63,22 @@ _UID = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*", re.ASCII)
 _CONTROL, _NOT_DECODED = "Cc", "\ufffd"
 
 
-def read_source(data: bytes) -> Dataset:
+class Source(Dataset):
+    """The header of an image, as its results are made of it.
+
+    Attributes:
+        as_it_came: what identifies the patient and the study, byte for byte, with its character
+            set: a result carries this, whatever is valid of it.
+    """
+
+    as_it_came: Dataset
+
+
+def read_source(data: bytes) -> Source:
     """Read what a result takes over from the image that it is about.
 
     A value that its value representation does not allow, or that the file's character set does
-    not, counts as unknown.
+    not, counts as unknown, but for `as_it_came`.
 
     Args:
         data: a DICOM file that was decoded, so that its size is within the limits.
@@ -75,17 +90,29 @@ def read_source(data: bytes) -> Dataset:
 
     Raises:
         UnreadableImageError: the DICOM file is broken.
-        Problem: 422 where it lacks a UID, or is of an unknown SOP class.
+        Problem: 422 where it lacks a UID, is of an unknown SOP class, or is not identified by text.
+        MemoryError: memory is short.
+        ImportError: a module could not be loaded.
     """
     wanted = [*_UIDS, *_EMPTY_IF_UNKNOWN, *_LEFT_OUT_IF_UNKNOWN, *sum(_MOMENTS, ())]
-    try:
-        dataset = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=wanted)
-    # pydicom answers malformed bytes with errors of many types.
-    except Exception as error:
-        raise UnreadableImageError("The DICOM file is broken or truncated.") from error
-    values = {keyword: _value(dataset, keyword) for keyword in wanted}
+    with blaming_the_image("The DICOM file is broken or truncated."):
+        header = dcmread(
+            BytesIO(data),
+            stop_before_pixels=True,
+            specific_tags=wanted,
+            force=is_dicom(data),  # an image without its preamble is read too
+        )
+    as_it_came = taken_over(header, (*IDENTIFYING, *_DESCRIPTIVE))
+    values = {keyword: _value(header, keyword) for keyword in wanted}
     _check(values)
-    source = Dataset()
+    for keyword in IDENTIFYING:
+        if keyword in header and keyword not in as_it_came:
+            raise _incomplete(f"The DICOM image's {keyword} is no text that a result can carry.")
+    for keyword in _DESCRIPTIVE:
+        if keyword in as_it_came and values[keyword] is None:
+            del as_it_came[keyword]
+    source = Source()
+    source.as_it_came = as_it_came
     source.SpecificCharacterSet = _UTF_8
     for keyword, value in values.items():
         if value is not None or keyword in _EMPTY_IF_UNKNOWN:
@@ -130,6 +157,8 @@ def _value(dataset: Dataset, keyword: str) -> Any:
         if vr != element.VR or (multiplicity.isdecimal() and len(several) != int(multiplicity)):
             return None
         parts = [_allowed(keyword, vr, part) for part in several]
+    except SHORTAGES:
+        raise
     # A value may not even come out of its bytes, in whichever way.
     except Exception:
         return None

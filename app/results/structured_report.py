@@ -33,14 +33,15 @@ from app.results import uids
 from app.results.instance import (
     FOR_RESEARCH,
     PRODUCT,
+    REPORT,
     device_uid,
     instance_uid,
     place,
     to_file,
 )
+from app.results.source import Source
 from model_store.manifest import Manifest
 
-_KIND = "report"
 _SERIES_NUMBER = 9002
 PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
 CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
@@ -62,7 +63,7 @@ _REASONS = {
 }
 
 
-def structured_report(source: Dataset, reading: Reading, manifest: Manifest) -> bytes:
+def structured_report(source: Source, reading: Reading, manifest: Manifest) -> bytes:
     """Write a reading as a DICOM file.
 
     Args:
@@ -73,7 +74,7 @@ def structured_report(source: Dataset, reading: Reading, manifest: Manifest) -> 
     Returns:
         The same bytes for the same arguments.
     """
-    placed = place(source, manifest, _KIND, _SERIES_NUMBER)
+    placed = place(source, manifest, REPORT, _SERIES_NUMBER)
     report = MeasurementReport(
         observation_context=_observer(manifest),
         procedure_reported=CHEST_RADIOGRAPHY,
@@ -83,7 +84,7 @@ def structured_report(source: Dataset, reading: Reading, manifest: Manifest) -> 
     document = ComprehensiveSR(
         evidence=[source], content=report, is_complete=True, is_final=False, **placed
     )
-    return to_file(document)
+    return to_file(document, source)
 
 
 def report_uid(source: Dataset, manifest: Manifest) -> UID:
@@ -93,7 +94,7 @@ def report_uid(source: Dataset, manifest: Manifest) -> UID:
         source: at least the SOP Instance and the Study Instance UID of the image.
         manifest: the model's.
     """
-    return instance_uid(source, manifest, _KIND)
+    return instance_uid(source, manifest, REPORT)
 
 
 def _observer(manifest: Manifest) -> ObservationContext:

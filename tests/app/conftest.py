@@ -91,7 +91,7 @@ def xray() -> bytes:
 
 
 class Scripted:
-    """An engine that waits for `go`, and answers with `value`."""
+    """An engine that waits for `go`, and answers with `value`, but for some `outputs`."""
 
     name = "scripted"
     device = "none"
@@ -102,13 +102,14 @@ class Scripted:
         self.go = threading.Event()
         self.go.set()
         self.value = 0.5
+        self.outputs: dict[str, npt.ArrayLike] = {}
         self.error: Exception | None = None
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
         assert self.go.wait(30)
         if self.error:
             raise self.error
-        return answers(np.full(len(images), self.value))
+        return answers(np.full(len(images), self.value), **self.outputs)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
 def _make_certificate(folder: Path) -> None:
     options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     options += f" -subj /CN={LOCALHOST} -addext subjectAltName=IP:{LOCALHOST}"
-    files = ["-keyout", folder / "key.pem", "-out", folder / "certificate.pem"]
+    files = ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/certificate.pem"]
     subprocess.run(["openssl", *options.split(), *files], check=True, capture_output=True)
 
 

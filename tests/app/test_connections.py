@@ -220,6 +220,18 @@ def test_an_answer_must_be_read_in_time(client: httpx.Client, metrics: Metrics) 
         assert len(_all_of(connection)) < 10 * BIG
 
 
+def test_who_reads_an_answer_slowly_owes_no_head(
+    patient: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_SECONDS_BETWEEN_SWEEPS", 0.05)
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+
+    with _connected(patient) as connection:
+        connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(1.5)
+        assert len(_all_of(connection)) > BIG
+
+
 def test_the_service_ends_though_answers_are_not_read(
     metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,7 +255,6 @@ def test_answers_that_wait_to_be_read_have_a_bound(
 
     with ExitStack() as stack, _connected(patient, "127.0.0.2") as modest:
         for source in (modest, *(stack.enter_context(_connected(patient)) for _ in range(4))):
-            source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             source.sendall(request)
         while not metrics.connections_closed.labels("unread")._value.get():
             time.sleep(0.01)

@@ -52,6 +52,7 @@ def test_defaults() -> None:
         ("max_files", "2", 2),
         ("max_in_flight", "1", 1),
         ("max_connections", "8", 8),
+        ("unsuitable", "warn", "warn"),
         ("overlay_max_side", "64", 64),
     ],
 )
@@ -81,6 +82,7 @@ def test_the_environment(
         ("max_files", "0"),
         ("max_in_flight", "0"),
         ("max_connections", "0"),
+        ("unsuitable", "ignore"),
         ("overlay_max_side", "63"),
     ],
 )

@@ -1,7 +1,9 @@
+import json
+
 import pytest
 from pydantic import ValidationError
 
-from model_store.manifest import Conformal, Manifest
+from model_store.manifest import Conformal, LungCriteria, Manifest
 from tests.model_store.made import manifest
 
 NORMAL, PNEUMONIA, BOTH = ["NORMAL"], ["PNEUMONIA"], ["NORMAL", "PNEUMONIA"]
@@ -41,6 +43,20 @@ def test_it_is_immutable() -> None:
 def test_a_digest_is_64_hexadecimal_digits(digest: str) -> None:
     with pytest.raises(ValidationError, match="saved_model"):
         manifest(files={"saved_model.pb": digest})
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("field", LungCriteria.model_fields)
+def test_what_lungs_must_have_is_a_fraction(field: str, share: float) -> None:
+    with pytest.raises(ValidationError):
+        LungCriteria(**{"least_share": 0.1, "least_certainty": 0.7} | {field: share})
+
+
+def test_a_manifest_that_tells_nothing_of_lungs_is_an_older_one() -> None:
+    older = json.loads(manifest().model_dump_json())
+    del older["calibration"]["lungs"]
+    with pytest.raises(ValidationError, match=r"calibration\.lungs"):
+        Manifest.model_validate(older)
 
 
 @pytest.mark.parametrize("quantile", [-0.1, 1.1, float("nan")])

@@ -63,8 +63,8 @@ def test_the_command_of_model_signing_makes_the_same(
 ) -> None:
     path = write(tmp_path / "store")
     signature = path.with_name("1.sig")
-    command = [sys.executable, "-m", "model_signing", "sign", "key", path]
-    options = ["--private_key", keys[0], "--signature", signature]
+    command = [sys.executable, "-m", "model_signing", "sign", "key", str(path)]
+    options = ["--private_key", str(keys[0]), "--signature", str(signature)]
     subprocess.run([*command, *options], check=True, capture_output=True)
     check_signature(resolve(tmp_path / "store"), keys[1])
 

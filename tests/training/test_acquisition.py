@@ -154,68 +154,9 @@ def test_five_patients_of_each_label_are_enough() -> None:
     assert not acquisition.has_enough_patients(of([]))
 
 
-def test_weighted_images_tell_nothing_of_their_label_by_their_edges(
-    train: data.Images, validation: data.Images
-) -> None:
-    for images, weights in zip(
-        (train, validation), acquisition.weights(train, validation), strict=True
-    ):
-        edges = acquisition.features(images.pixels)[:, BLACK_EDGES]
-        # Of the pairs of both labels 0.7 * 0.7 are in order, and 2 * 0.7 * 0.3 are ties.
-        assert roc_auc_score(images.labels, edges) == pytest.approx(0.7)
-        weighted = roc_auc_score(images.labels, edges, sample_weight=weights)
-        assert weighted == pytest.approx(0.5, abs=0.06)
-
-
-def test_both_labels_count_alike_and_the_mean_weight_is_1(
-    train: data.Images, validation: data.Images
-) -> None:
-    for images, weights in zip(
-        (train, validation), acquisition.weights(train, validation), strict=True
-    ):
-        assert weights.shape == (len(images),)
-        assert weights.dtype == np.float32
-        for label in (0, 1):
-            total = weights[images.labels == label].sum()
-            assert total == pytest.approx(len(images) / 2, rel=1e-4)
-
-
-def test_a_weight_is_the_inverse_of_p_of_the_label_held_above_a_fifth() -> None:
-    probabilities = np.array([0.2, 0.95, 0.5, 1.0])
-    weights = acquisition._inverse(probabilities, np.array([0, 0, 1, 1], np.float32))
-    # 1.25 and 5 of NORMAL, 2 and 1 of PNEUMONIA; each pair is scaled to the sum 2.
-    np.testing.assert_allclose(weights, (2.5 / 6.25, 10 / 6.25, 4 / 3, 2 / 3), rtol=1e-6)
-
-
-def test_no_image_counts_more_than_five_times_another_of_its_label() -> None:
-    # One image of each label was taken as only the other label's are.
-    odd = [True, *[False] * 39]
-    train, validation = (
-        taken(with_black_edges, odd, [not by_habit for by_habit in odd], seed) for seed in (0, 1000)
-    )
-    for weights in acquisition.weights(train, validation):
-        for label in (0, 1):
-            among = weights[train.labels == label]
-            assert 3 < among.max() / among.min() <= 5 + 1e-3
-
-
-def test_the_validation_images_are_judged_by_the_training_images(train: data.Images) -> None:
-    habits = [True] * 20 + [False] * 20
-    _, weights = acquisition.weights(train, taken(with_black_edges, habits, habits, 1000))
-    normal_black, normal, sick_black, sick = weights.reshape(4, 20).mean(axis=1)
-    # As in the training images, black edges are rare for NORMAL, and common for PNEUMONIA.
-    assert normal_black > 1.3 * normal
-    assert sick > 1.3 * sick_black
-
-
-def test_probabilities_and_weights_are_the_same_each_time(
-    train: data.Images, validation: data.Images
-) -> None:
-    first, again = (
-        (acquisition.probability(train), *acquisition.weights(train, validation)) for _ in range(2)
-    )
-    for a, b in zip(first, again, strict=True):
-        np.testing.assert_array_equal(a, b)
+def test_probabilities_are_the_same_each_time(train: data.Images) -> None:
+    first, again = (acquisition.probability(train) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
 
 
 def test_against_is_the_fifth_of_each_label_that_acquisition_gets_most_wrong() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests import synthetic
 from training import augmentation
+from training.view import GRAY
 
 DRAWS = 32
 
@@ -15,18 +16,44 @@ def chests(count: int) -> np.ndarray:
     return np.repeat(chest, count, axis=0).astype(np.float32)
 
 
+def lungs(count: int) -> np.ndarray:
+    """Two upright lungs, `[count, 112, 112, 1]`."""
+    found = np.zeros((count, 112, 112, 1), np.float32)
+    found[:, 30:80, 20:50] = found[:, 30:80, 62:92] = 1
+    return found
+
+
+def augmented(
+    images: np.ndarray, *, training: bool, seed: int = 0, share: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What becomes of images and their lungs before the view."""
+    image, marked = keras.Input((224, 224, 1)), keras.Input((112, 112, 1))
+    both = keras.Model([image, marked], augmentation.layers(seed).of_image(image, marked))
+    share = lungs(len(images)) if share is None else share
+    developed, turned = both([images, share], training=training)
+    return keras.ops.convert_to_numpy(developed), keras.ops.convert_to_numpy(turned)
+
+
 def apply(images: np.ndarray, *, training: bool, seed: int = 0) -> np.ndarray:
-    for layer in augmentation.layers(seed):
-        images = layer(images, training=training)
-    return keras.ops.convert_to_numpy(images)
+    return augmented(images, training=training, seed=seed)[0]
+
+
+def covered(fields: np.ndarray, *, training: bool) -> np.ndarray:
+    """What becomes of fields."""
+    field = keras.Input((64, 64, 2))
+    layers = keras.Model(field, augmentation.layers(0).of_field(field))
+    return np.asarray(keras.ops.convert_to_numpy(layers(fields, training=training)))
 
 
 def test_shape_type_and_range_are_kept() -> None:
-    images = apply(chests(16), training=True)
+    images, share = augmented(chests(16), training=True)
     assert images.shape == (16, 224, 224, 1)
-    assert images.dtype == np.float32
+    assert share.shape == (16, 112, 112, 1)
+    assert images.dtype == share.dtype == np.float32
     assert images.min() >= 0
     assert images.max() <= 255
+    assert share.min() >= 0
+    assert share.max() <= 1
 
 
 def changed(layer: keras.layers.Layer, images: Any) -> np.ndarray:
@@ -50,7 +77,11 @@ def test_every_image_is_augmented_by_itself() -> None:
 
 
 def test_nothing_changes_outside_training() -> None:
-    np.testing.assert_array_equal(apply(chests(2), training=False), chests(2))
+    images, share = augmented(chests(2), training=False)
+    np.testing.assert_array_equal(images, chests(2))
+    np.testing.assert_array_equal(share, lungs(2))
+    fields = np.zeros((2, 64, 64, 2), np.float32)
+    np.testing.assert_array_equal(covered(fields, training=False), fields)
 
 
 def test_the_draws_follow_from_the_seed() -> None:
@@ -60,7 +91,10 @@ def test_the_draws_follow_from_the_seed() -> None:
 
 
 def test_no_layer_flips() -> None:
-    assert not [la for la in augmentation.layers(0) if "Flip" in type(la).__name__]
+    augment = augmentation.layers(0)
+    every = [*augment.turning, *augment.developing, *augment.covering]
+    assert every
+    assert not [layer for layer in every if "Flip" in type(layer).__name__]
 
 
 @pytest.mark.parametrize("axis", [1, 2])
@@ -74,14 +108,37 @@ def test_what_is_bright_above_or_on_the_left_stays_there(axis: int) -> None:
     assert above.min() > 20
 
 
-def test_images_are_moved_and_turned() -> None:
-    square = np.zeros((DRAWS, 224, 224, 1), np.float32)
-    square[:, 82:142, 82:142] = 255
-    moved = square
-    for layer in augmentation.layers(0)[:3]:
-        moved = layer(moved, training=True)
-    corners = keras.ops.convert_to_numpy(moved)[:, 82:142, 82:142].reshape(DRAWS, -1)
+def test_images_are_turned_and_their_lungs_with_them() -> None:
+    square = np.zeros((DRAWS, 112, 112, 1), np.float32)
+    square[:, 41:71, 41:71] = 1
+    image = 255 * square.repeat(2, axis=1).repeat(2, axis=2)
+    turn = augmentation.Augmentation(0.0, augmentation.layers(0).turning, [], [])
+    inputs = keras.Input((224, 224, 1)), keras.Input((112, 112, 1))
+    both = keras.Model(list(inputs), turn.of_image(*inputs))
+    turned, share = map(keras.ops.convert_to_numpy, both([image, square], training=True))
+    corners = turned[:, 82:142, 82:142].reshape(DRAWS, -1)
     assert (corners.min(1) < 255).mean() > 0.9
+    small = turned.reshape(DRAWS, 112, 2, 112, 2, 1).mean((2, 4)) / 255
+    np.testing.assert_allclose(share, small, atol=1e-3)
+
+
+def test_development_leaves_the_lungs_as_they_are() -> None:
+    augment = augmentation.layers(0)
+    develop = augmentation.Augmentation(0.0, [], augment.developing, [])
+    inputs = keras.Input((224, 224, 1)), keras.Input((112, 112, 1))
+    both = keras.Model(list(inputs), develop.of_image(*inputs))
+    images, share = both([chests(4), lungs(4)], training=True)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(share), lungs(4))
+    assert not np.array_equal(keras.ops.convert_to_numpy(images), chests(4))
+
+
+def test_parts_of_some_fields_are_covered_with_what_lies_outside_the_lungs() -> None:
+    found = covered(np.zeros((128, 64, 64, 2), np.float32), training=True)
+    assert np.unique(found).tolist() == [0, GRAY]
+    shares = (found[..., 0] == GRAY).mean((1, 2))
+    assert 0.05 < (shares > 0).mean() < 0.6
+    assert shares.max() <= 0.13
+    np.testing.assert_array_equal(found[..., 0], found[..., 1])
 
 
 def test_pixels_stay_float32_under_mixed_precision() -> None:
@@ -146,12 +203,39 @@ def test_noise_stays_within_the_range() -> None:
     assert (noisy.min(), noisy.max()) == (0, 255)
 
 
+def test_detail_of_each_octave_gets_a_gain_of_its_own_within_its_bound() -> None:
+    """Checks of one pixel are the finest octave, and waves of eight the next one."""
+    x = np.arange(64)
+    row = 128 + 20.0 * (-1) ** x + 20 * np.sin(2 * np.pi * x / 8)
+    images = np.tile(row[None, None, :, None], (DRAWS, 64, 1, 1))
+    rows = changed(augmentation.RandomDetail(0.9, seed=0), images)[:, 32, 16:48, 0]
+    spectra = np.abs(np.fft.rfft(rows, axis=1)) / 32
+    fine, coarse = spectra[:, 16] / 20, 2 * spectra[:, 4] / 20
+    assert fine.min() > np.exp(-0.9) * 0.9
+    assert fine.max() < np.exp(0.9) * 1.1
+    assert fine.max() / fine.min() > 2
+    assert (coarse / fine).max() / (coarse / fine).min() > 1.5
+
+
+def test_without_a_gain_detail_is_left_as_it_is() -> None:
+    layer = augmentation.RandomDetail(0.0, seed=0)
+    np.testing.assert_allclose(changed(layer, chests(2)), chests(2), atol=1e-3)
+
+
+def test_a_flat_image_has_no_detail() -> None:
+    flat = np.full((2, 32, 32, 1), 90.0)
+    np.testing.assert_allclose(
+        changed(augmentation.RandomDetail(0.9, seed=0), flat), flat, atol=0.01
+    )
+
+
 @pytest.fixture(
     params=[
         (augmentation.RandomExposure, {"gamma": 0.3, "black": (-10, 20), "white": (200, 260)}),
         (augmentation.RandomNoise, {"most": 5.0}),
+        (augmentation.RandomDetail, {"log_gain": 0.5}),
     ],
-    ids=["exposure", "noise"],
+    ids=["exposure", "noise", "detail"],
 )
 def own(request: pytest.FixtureRequest) -> keras.layers.Layer:
     """A layer of ours."""

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -6,9 +7,11 @@ import numpy.typing as npt
 import pytest
 
 from training import data
-from training.batches import Batch, Batches, TrainingBatches
+from training.batches import Batches, TrainingBatches
 
 WEIGHTS = np.linspace(0, 0.9, 10, dtype=np.float32)
+
+Epoch = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 
 
 def images_of(pixels: npt.NDArray[np.uint8]) -> data.Images:
@@ -31,22 +34,33 @@ def noise() -> data.Images:
     return images_of(np.repeat(image, 300, axis=0))
 
 
-def epoch(batches: Batches) -> Batch:
-    """All that an epoch gives, joined."""
-    pixels, labels, weights = zip(*(batches[i] for i in range(len(batches))), strict=True)
+def lungs_of(images: data.Images) -> npt.NDArray[np.uint8]:
+    """A map for each image, of one gray: its place."""
+    places = np.arange(len(images)) % 256
+    return np.tile(places.astype(np.uint8)[:, None, None, None], (1, 8, 8, 1))
+
+
+def epoch(batches: Batches) -> Epoch:
+    """All that an epoch gives, joined: pixels, labels, weights and the lungs' grays."""
+    parts = [batches[i] for i in range(len(batches))]
     batches.on_epoch_end()
-    assert all(part.shape == (len(weight), 1) for part, weight in zip(labels, weights, strict=True))
-    return np.concatenate(pixels), np.concatenate(labels).ravel(), np.concatenate(weights)
+    assert all(labels.shape == (len(weights), 1) for _, labels, weights in parts)
+    pixels = np.concatenate([shown[0] for shown, _, _ in parts])
+    lungs = np.concatenate([shown[1] for shown, _, _ in parts])
+    labels = np.concatenate([labels.ravel() for _, labels, _ in parts])
+    weights = np.concatenate([weights for _, _, weights in parts])
+    return pixels, labels, weights, lungs[:, 0, 0, 0]
 
 
 def of_noise(noise: data.Images, seed: int) -> TrainingBatches:
-    return TrainingBatches(noise, 32, np.ones(len(noise), np.float32), seed)
+    return TrainingBatches(noise, lungs_of(noise), 32, np.ones(len(noise), np.float32), seed)
 
 
 def test_plain_batches_keep_the_order_and_the_pixels_every_epoch(grays: data.Images) -> None:
-    batches = Batches(grays, 4, WEIGHTS)
+    batches = Batches(grays, lungs_of(grays), 4, WEIGHTS)
     for _ in range(2):
-        pixels, labels, weights = epoch(batches)
+        pixels, labels, weights, lungs = epoch(batches)
+        np.testing.assert_array_equal(lungs, np.arange(10))
         np.testing.assert_array_equal(pixels, grays.pixels)
         np.testing.assert_array_equal(labels, grays.labels)
         np.testing.assert_array_equal(weights, WEIGHTS)
@@ -54,29 +68,30 @@ def test_plain_batches_keep_the_order_and_the_pixels_every_epoch(grays: data.Ima
 
 @pytest.mark.parametrize(("size", "sizes"), [(4, [4, 4, 2]), (5, [5, 5]), (16, [10])])
 def test_the_last_batch_holds_what_is_left(size: int, sizes: list[int], grays: data.Images) -> None:
-    batches = Batches(grays, size, WEIGHTS)
-    assert [len(batches[i][0]) for i in range(len(batches))] == sizes
+    batches = Batches(grays, lungs_of(grays), size, WEIGHTS)
+    assert [len(batches[i][2]) for i in range(len(batches))] == sizes
 
 
-def test_labels_and_weights_go_with_their_images_in_another_order_each_epoch(
+def test_labels_weights_and_lungs_go_with_their_images_in_another_order_each_epoch(
     grays: data.Images,
 ) -> None:
-    batches = TrainingBatches(grays, 4, WEIGHTS, seed=0)
+    batches = TrainingBatches(grays, lungs_of(grays), 4, WEIGHTS, seed=0)
     orders = []
     for _ in range(2):
-        pixels, labels, weights = epoch(batches)
+        pixels, labels, weights, lungs = epoch(batches)
         order = np.rint(weights * 10).astype(int)
         # JPEG of quality 20 counts the mean of a block in steps of 5.
         means = pixels.mean((1, 2, 3))
         np.testing.assert_allclose(means, 20 * order, atol=3)
         np.testing.assert_array_equal(labels, order < 3)
+        np.testing.assert_array_equal(lungs, order)
         orders.append(order.tolist())
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(10))
     assert list(range(10)) != orders[0] != orders[1]
 
 
 def test_seven_of_ten_images_are_compressed_and_keep_their_shape(noise: data.Images) -> None:
-    pixels, _, _ = epoch(of_noise(noise, 0))
+    pixels, *_ = epoch(of_noise(noise, 0))
     assert pixels.shape == noise.pixels.shape
     assert pixels.dtype == np.uint8
     changed = (pixels != noise.pixels).any((1, 2, 3))
@@ -84,7 +99,7 @@ def test_seven_of_ten_images_are_compressed_and_keep_their_shape(noise: data.Ima
 
 
 def test_a_compressed_image_is_a_jpeg_of_quality_20_to_95(noise: data.Images) -> None:
-    pixels, _, _ = epoch(of_noise(noise, 0))
+    pixels, *_ = epoch(of_noise(noise, 0))
     possible = {noise.pixels[0].tobytes()}
     for quality in range(20, 96):
         _, stored = cv2.imencode(".jpg", noise.pixels[0], (cv2.IMWRITE_JPEG_QUALITY, quality))
@@ -106,7 +121,10 @@ def test_the_images_themselves_are_left_as_they_are(noise: data.Images) -> None:
 
 
 def test_order_and_compression_follow_from_the_seed(grays: data.Images, noise: data.Images) -> None:
-    orders = [epoch(TrainingBatches(grays, 4, WEIGHTS, seed))[2].tolist() for seed in (1, 1, 2)]
+    def each(seed: int) -> TrainingBatches:
+        return TrainingBatches(grays, lungs_of(grays), 4, WEIGHTS, seed)
+
+    orders = [epoch(each(seed))[2].tolist() for seed in (1, 1, 2)]
     assert orders[0] == orders[1] != orders[2]
     first, again, other = (epoch(of_noise(noise, seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)

@@ -9,7 +9,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.training import tiny
-from training import fit
+from training import fit, fit_lungs
 from training.cli import app
 
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
@@ -25,7 +25,7 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_the_commands_are_listed() -> None:
     code, output = run("--help")
     assert code == 0
-    assert {"download", "export", "fit"} <= COMMANDS.keys()
+    assert {"ablate", "download", "evaluate", "export", "fit", "lungs"} == COMMANDS.keys()
     assert all(command in output for command in COMMANDS)
 
 
@@ -54,15 +54,41 @@ def test_fit_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(fit, "fit", record)
     expected = tiny.config(
-        tmp_path, dropout=0.1, epochs=7, weight_decay=0.01, precision="mixed_bfloat16", seed=5
+        tmp_path,
+        lungs=str(tmp_path / "lungs"),
+        dropout=0.1,
+        epochs=7,
+        weight_decay=0.01,
+        precision="mixed_bfloat16",
+        seed=5,
     )
     options = [
         part
         for name, value in vars(expected).items()
-        if name != "data"
+        if name != "sets"
         for part in (f"--{name.replace('_', '-')}", str(value))
     ]
-    code, output = run("fit", str(tmp_path), "--run", str(tmp_path / "run"), *options)
+    code, output = run("fit", *expected.sets, "--run", str(tmp_path / "run"), *options)
+    assert (code, output) == (0, f"the weights are {tmp_path}\n")
+    assert seen == [(expected, tmp_path / "run")]
+
+
+def test_lungs_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[fit_lungs.Config, Path]] = []
+
+    def record(config: fit_lungs.Config, run: Path) -> Path:
+        seen.append((config, run))
+        return tmp_path
+
+    monkeypatch.setattr(fit_lungs, "fit", record)
+    expected = fit_lungs.Config(("kermany=a", "table=b"), "masks", 3, 2, 0.01, 7)
+    options = [
+        part
+        for name, value in vars(expected).items()
+        if name != "sets"
+        for part in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    code, output = run("lungs", *expected.sets, "--run", str(tmp_path / "run"), *options)
     assert (code, output) == (0, f"the weights are {tmp_path}\n")
     assert seen == [(expected, tmp_path / "run")]
 

@@ -11,7 +11,7 @@ from app.inference.engine import load
 from model_store.store import ModelVersion
 from tests import pages, synthetic
 from tests.training.scored import calibration, overlapping, pairs
-from training import data, evaluate, figures, report
+from training import data, evaluate, figures, report, suitability
 from training.answers import infer
 from training.cli import app
 
@@ -184,6 +184,9 @@ def test_the_command_writes_metrics_figures_and_a_report(
     assert metrics["explanations"]["n"] == 4
     assert set(metrics["shift"]) == {"taken", "acquisition"}
     assert metrics["novelty"]["real"]["images"] == 24
+    assert metrics["strange"].keys() == {*suitability.KINDS, "images", "intervals"}
+    assert metrics["evidence"].keys() <= set(data.LABELS)
+    assert sum(one["images"] for one in metrics["evidence"].values()) <= 24
     assert sorted(path.name for path in out.iterdir()) == ["figures", "metrics.json", "report.html"]
     assert {path.stem for path in (out / "figures").iterdir()} == FIGURES
     for name in FIGURES:
@@ -191,6 +194,19 @@ def test_the_command_writes_metrics_figures_and_a_report(
             assert picture.format == "PNG"
             assert min(picture.size) > 300, name
             assert np.asarray(picture.convert("L")).std() > 10, name
+
+
+def test_each_group_is_measured_with_what_is_strange_in_it(
+    labelled: Path, model_root: Path, tmp_path: Path
+) -> None:
+    command(labelled, tmp_path, model_root)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    (group,) = metrics["groups"].values()
+    assert list(metrics["groups"]) == ["from kermany"]
+    assert (group["normal"], group["pneumonia"]) == (12, 12)
+    assert group["roc_auc"] == pytest.approx(metrics["roc_auc"])
+    assert group["strange"] == metrics["strange"]
+    assert "from kermany" in (tmp_path / "report.html").read_text()
 
 
 def test_the_report_tells_what_was_measured_without_a_network(
@@ -273,7 +289,15 @@ def test_the_command_refuses_a_place_that_it_cannot_write_to(
     assert "file" in refusal(command(labelled, tmp_path / "file" / "out", model_root))
 
 
-@pytest.mark.parametrize("arguments", [["export", "--run", "{}"], ["fit", "{}", "--run", "{}/run"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["export", "--run", "{}"],
+        ["lungs", "kermany={}", "--masks", "{}", "--run", "{}/run"],
+        ["fit", "kermany={}", "--lungs", "{}", "--run", "{}/run"],
+        ["ablate", "kermany={}", "--lungs", "{}", "--out", "{}/out"],
+    ],
+)
 def test_the_other_commands_tell_their_errors_too(arguments: list[str], tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [argument.format(tmp_path) for argument in arguments])
     assert refusal(result).startswith("Error: ")

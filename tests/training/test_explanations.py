@@ -27,7 +27,9 @@ class Corner:
         logit = images[:, :PATCH, :PATCH, 0].mean(axis=(1, 2)).astype(np.float32) / 10 - 10
         cam = np.zeros((len(images), 7, 7), np.float32)
         cam[:, 0, 0] = logit if self.right else -logit
-        return Answers(logit, 1 / (1 + np.exp(-logit)), cam, logit)
+        lungs, field = np.ones_like(cam), np.tile((0.0, 0.0, 1.0, 1.0), (len(images), 1))
+        probability = 1 / (1 + np.exp(-logit))
+        return Answers(logit, probability, cam, lungs, field.astype(np.float32), logit)
 
 
 def images(count: int = 12) -> data.Images:
@@ -126,7 +128,7 @@ def test_layers_are_randomised_from_the_head_down_and_restored(
     pixels = parts[data.VALIDATION].pixels[:4]
     random = np.random.default_rng(0)
     plain, head, every = explanations._randomised(serve, kernels, [0, 1, 3], pixels, random)
-    assert np.array_equal(plain, serve(image=pixels)["cam"].numpy())
+    assert np.array_equal(plain, serve(image=pixels)["cam"].numpy()[:, ::4, ::4])
     assert not np.allclose(plain, head)
     assert not np.allclose(head, every)
     for kernel, original in zip(kernels, before, strict=True):
@@ -150,7 +152,53 @@ def test_correlates_ranks_and_not_values() -> None:
     ramp = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
     some = np.concatenate([ramp, ramp, ramp])
     others = np.concatenate([np.exp(ramp), -ramp, np.ones_like(ramp)])
-    assert explanations._correlations(some, others) == pytest.approx([1, -1, 0])
+    everywhere = np.ones(some.shape, bool)
+    assert explanations._correlations(some, others, everywhere) == pytest.approx([1, -1, 0])
+
+
+def test_correlates_over_the_lungs_only() -> None:
+    ramp = np.arange(9, dtype=np.float32).reshape(1, 3, 3)
+    other = ramp.copy()
+    other[0, 2] = -other[0, 2]
+    inside = np.ones(ramp.shape, bool)
+    assert explanations._correlations(ramp, other, inside)[0] < 0.5
+    inside[0, 2] = False
+    assert explanations._correlations(ramp, other, inside) == pytest.approx([1])
+    assert explanations._correlations(ramp, other, inside & False) == pytest.approx([0])
+
+
+def test_a_misplaced_map_has_moved_by_patches() -> None:
+    grid = np.zeros((112, 112), np.float32)
+    grid[:16, :16] = 1
+    random = np.random.default_rng(0)
+    corners = set()
+    for _ in range(50):
+        rows, columns = np.nonzero(explanations._misplaced(grid, random))
+        assert len(rows) == 16 * 16
+        assert rows.min() % 16 == columns.min() % 16 == 0
+        corners.add((int(rows.min()), int(columns.min())))
+    assert (0, 0) not in corners
+    assert len(corners) > 20
+
+
+def test_what_argues_for_nothing_lies_between_what_argues_for_and_against() -> None:
+    """Three bands: the lower one argues for the answer, the upper one against it."""
+    grid = np.zeros((112, 112), np.float32)
+    grid[:28], grid[84:] = -1, 1
+    image, donor = np.full((224, 224, 1), 200, np.uint8), np.zeros((224, 224, 1), np.uint8)
+    asked: list[np.ndarray] = []
+
+    def ask(pixels: np.ndarray) -> np.ndarray:
+        asked.append(pixels)
+        return np.zeros(len(pixels))
+
+    explanations._follow(grid, image, donor, ask)
+    (steps,) = asked
+    deleted = [one[..., 0] == 0 for one in steps[:11]]
+    assert [float(one.mean()) for one in deleted] == pytest.approx(np.linspace(0, 1, 11), abs=0.01)
+    assert not deleted[2][:160].any()
+    assert deleted[7][180:].all()
+    assert not deleted[7][:40].any()
 
 
 def test_the_real_engine_is_asked_too(

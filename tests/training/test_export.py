@@ -1,9 +1,11 @@
 """A version of the model store: whole, calibrated, described, and never overwritten."""
 
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,9 @@ from app.inference.openvino_graph import GRAPH, WEIGHTS
 from model_store.store import ModelVersion, resolve, sha256, versions
 from tests.conftest import ORIGIN
 from tests.training import tiny
-from training import data, explanations, export, fit, model, served
+from training import curves, data, explanations, export, fit, fit_lungs, model, served
 from training.answers import infer
+from training.datasets import find_all
 from training.export import ExportError
 
 Parts = dict[str, data.Images]
@@ -26,11 +29,11 @@ Parts = dict[str, data.Images]
 
 @pytest.fixture
 def add(
-    network: model.Network, parts: Parts, monkeypatch: pytest.MonkeyPatch
+    trained: export.Trained, parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Path]:
-    """Add a version of the tiny network to a folder, without its card, which takes seconds."""
-    monkeypatch.setattr(export, "describe", lambda version, parts, about: None)
-    return lambda folder, version=None: export.add_version(network, parts, ORIGIN, folder, version)
+    """Add a version of the tiny networks to a folder, without its card, which takes seconds."""
+    monkeypatch.setattr(export, "describe", lambda version, parts, origin: None)
+    return lambda folder, version=None: export.add_version(trained, parts, ORIGIN, folder, version)
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -167,16 +170,54 @@ def test_a_finished_fit_becomes_the_next_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model, "build", tiny.build)
+    monkeypatch.setattr(fit_lungs, "load", tiny.finder)
+    monkeypatch.setattr(curves, "write", lambda *_: None)
     # A network that has learnt nothing answers all images alike, which cannot be explained.
     monkeypatch.setattr(explanations, "IMAGES", 0)
     chests = tiny.images(tmp_path / "chests" / "train", patients=20).parent
-    config = tiny.config(chests, epochs=2, seed=4)
+    lungs_run = tmp_path / "lungs"
+    lungs_run.mkdir()
+    (lungs_run / "command.txt").write_text("python -m training lungs\n")
+    dice = {"validation": {"images": 7, "mean": 0.951, "median": 0.96, "lowest_percent": 0.87}}
+    (lungs_run / fit_lungs.METRICS).write_text(json.dumps(dice))
+    config = tiny.config(chests, lungs=str(lungs_run), epochs=2, seed=4)
     fit.fit(config, tmp_path / "run")
     export.export(tmp_path / "run", tmp_path / "store" / "chests", about="## Drawn chests")
     manifest = resolve(tmp_path / "store", "chests").manifest
     assert (manifest.name, manifest.version) == ("chests", 1)
     assert (manifest.provenance.backbone, manifest.provenance.seed) == ("Tiny", 4)
-    assert manifest.provenance.command.startswith("python -m training")
+    first, second = manifest.provenance.command.splitlines()
+    assert first == "python -m training lungs"
+    assert second.startswith("python -m training")
     assert sum(manifest.provenance.images.values()) == 40
-    card = (tmp_path / "store" / "chests" / "1" / "MODEL_CARD.md").read_text()
+    version = tmp_path / "store" / "chests" / "1"
+    card = (version / "MODEL_CARD.md").read_text()
     assert "## Drawn chests" in card
+    assert "| validation | 7 | 0.951 | 0.960 | 0.870 |" in card
+    assert f"    {first}\n    {second}" in card
+    assert json.loads((version / "metrics.json").read_text())["lungs"] == dice
+
+
+@pytest.mark.usefixtures("few_negatives")
+def test_doubtful_labels_decide_nothing_of_what_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Parts] = []
+    monkeypatch.setattr(export, "add_version", lambda _, parts, *rest: given.append(parts))
+    monkeypatch.setattr(fit_lungs, "load", tiny.finder)
+    monkeypatch.setattr(fit_lungs, "measured", lambda run: {})
+    monkeypatch.setattr(model, "build", tiny.build)
+    chests = tiny.images(tmp_path / "chests" / "train", patients=20).parent
+    found = find_all([f"kermany={chests}"])
+    doubtful = [replace(s, weight=0.3) if i % 3 == 0 else s for i, s in enumerate(found)]
+    monkeypatch.setattr(export, "find_all", lambda specs: doubtful)
+    run, lungs_run = tmp_path / "run", tmp_path / "lungs"
+    fit._claim(run, tiny.config(chests, lungs=str(lungs_run)))
+    tiny.build().classifier.save_weights(run / "final.weights.h5")
+    lungs_run.mkdir()
+    (lungs_run / "command.txt").write_text("python -m training lungs\n")
+    export.export(run, tmp_path / "store" / "chests")
+    (parts,) = given
+    held_out = [*parts[data.VALIDATION].samples, *parts[data.CALIBRATION].samples]
+    assert {sample.weight for sample in held_out} == {1.0}
+    assert {sample.weight for sample in parts[data.TRAIN].samples} == {0.3, 1.0}

@@ -15,9 +15,25 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
-from training import acquisition, augmentation, batches, command, data, fit, model, normalisation
+from training import (
+    augmentation,
+    balance,
+    batches,
+    command,
+    curves,
+    data,
+    distortion,
+    field,
+    fit,
+    fit_lungs,
+    lungs,
+    model,
+    normalisation,
+    resuming,
+    view,
+)
 from training.batches import Batches, TrainingBatches
-from training.datasets import kermany
+from training.datasets import find_all
 from training.fit import Config, RunError
 
 # The last phase's area never grows after its first epoch: the rate falls to 30 % after each
@@ -40,9 +56,16 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def make_tiny(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(model, "build", tiny.build)
+    patch.setattr(fit_lungs, "load", tiny.finder)
+    # To draw takes longer than an epoch.
+    patch.setattr(curves, "write", lambda *_: None)
+
+
 @pytest.fixture(autouse=True)
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "build", tiny.build)
+    make_tiny(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +73,14 @@ def finished(chests: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nothing disturbed."""
     run = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(model, "build", tiny.build)
+        make_tiny(patch)
         fit.fit(tiny.config(chests), run)
     return run
 
 
 def epochs(run: Path) -> list[tuple[int, float]]:
     """The epochs and learning rates of the last phase's log."""
-    rows = fit.log(run / PHASE)
+    rows = resuming.log(run / PHASE)
     return [(int(row["epoch"]), float(row["learning_rate"])) for row in rows]
 
 
@@ -117,8 +140,8 @@ def test_a_run_keeps_its_configuration_command_log_and_weights(finished: Path) -
         "log.csv",
         "epoch-001.weights.h5",
     }
-    assert len(fit.log(finished / "1-head")) == 1
-    assert {"epoch", "loss", "auc", "val_loss", "val_auc", "learning_rate"} <= fit.log(
+    assert len(resuming.log(finished / "1-head")) == 1
+    assert {"epoch", "loss", "auc", "val_loss", "val_auc", "learning_rate"} <= resuming.log(
         finished / PHASE
     )[0].keys()
     assert [phase.name for phase in fit.phases(config)] == ["1-head", "2-small", PHASE]
@@ -133,11 +156,12 @@ def test_the_best_weights_are_those_of_the_largest_area_on_validation(tmp_path: 
 def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path) -> None:
     config = tiny.config(chests, epochs=3, learning_rate=1e-2)
     best = fit.fit(config, tmp_path)
-    losses = [float(row["loss"]) for row in fit.log(tmp_path / PHASE)]
+    losses = [float(row["loss"]) for row in resuming.log(tmp_path / PHASE)]
     assert losses[-1] < losses[0]
     network = tiny.build(seed=1)
     network.classifier.load_weights(best)
-    assert np.isfinite(network.classifier.predict(np.zeros((1, 224, 224, 1)), verbose=0)).all()
+    nothing = np.zeros((1, 224, 224, 1)), np.zeros((1, 112, 112, 1))
+    assert np.isfinite(network.classifier.predict(nothing, verbose=0)).all()
 
 
 def test_averaged_weights_are_saved_and_the_training_goes_on_from_its_own(
@@ -171,13 +195,16 @@ def test_the_weights_have_the_statistics_of_the_training_images_as_they_are(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[tuple[keras.Model, Any, int]] = []
+    asked: list[tuple[model.Network, Any, int]] = []
     monkeypatch.setattr(normalisation, "estimate", lambda *given: asked.append(given))
     fit.fit(tiny.config(chests, epochs=1), tmp_path)
-    ((backbone, pixels, batch_size),) = asked
-    assert backbone.name == "backbone"
+    ((network, shown, batch_size),) = asked
+    assert network.view.side == model.FIELD_SIDE
     assert batch_size == tiny.config(chests).batch_size
-    given, expected = (sorted(image.tobytes() for image in p) for p in (pixels, parts[0].pixels))
+    given, expected = (
+        sorted(image.tobytes() + share.tobytes() for image, share in zip(*pair, strict=True))
+        for pair in (shown, (parts[0].pixels, marked(parts[0])))
+    )
     assert given == expected
 
 
@@ -194,6 +221,22 @@ def test_what_came_with_weights_is_frozen_in_the_first_phase_only(
     monkeypatch.setattr(keras.Model, "compile", record)
     fit.fit(tiny.config(chests, epochs=1), tmp_path)
     assert trained == [{"dense"}, {"conv", "dense"}, {"conv", "dense"}]
+
+
+def test_the_curves_are_drawn_after_each_epoch_and_each_phase(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[int]] = []
+
+    def write(run: Path, phases: list[str]) -> None:
+        assert run == tmp_path
+        drawn.append([len(resuming.log(run / phase)) for phase in phases])
+
+    monkeypatch.setattr(curves, "write", write)
+    fit.fit(tiny.config(chests, epochs=2), tmp_path)
+    epochs = [[1, 0, 0], [1, 1, 0], [1, 1, 1], [1, 1, 2]]
+    # The last epoch of a phase is drawn twice.
+    assert drawn == [epochs[i] for i in (0, 0, 1, 1, 2, 3, 3)]
 
 
 def test_a_finished_run_is_not_trained_again(
@@ -236,11 +279,15 @@ def test_the_weights_of_an_unfinished_run_are_not_given_out(chests: Path, run: P
 @pytest.fixture
 def parts(chests: Path) -> tuple[data.Images, data.Images]:
     """The training and the validation images of the fits."""
-    found = data.split(kermany.find(chests / "train"), 0)
+    found = data.split(find_all([f"kermany={chests}"]), 0)
     return data.load(found[data.TRAIN], ""), data.load(found[data.VALIDATION], "")
 
 
-def test_every_phase_weighs_the_images_by_their_acquisition(
+def marked(images: data.Images) -> lungs.Gray:
+    return lungs.mark(tiny.finder(Path()), images.pixels)
+
+
+def test_every_phase_weighs_the_images_and_has_fields_of_its_side(
     parts: tuple[data.Images, data.Images],
     chests: Path,
     tmp_path: Path,
@@ -253,18 +300,19 @@ def test_every_phase_weighs_the_images_by_their_acquisition(
         given.append((train, options["validation_data"]))
         fitted(classifier, train, **options)
 
-    # The tiny fits' images are too few to tell anything of their acquisition.
-    weights = tuple(np.linspace(0.5, 1.5, len(images), dtype=np.float32) for images in parts)
-    asked: list[list[data.Sample]] = []
+    sides: list[int] = []
 
-    def weigh(*images: data.Images) -> tuple[Any, ...]:
-        asked.extend(part.samples for part in images)
-        return weights
+    def build(*arguments: Any) -> model.Network:
+        sides.append(arguments[-1])
+        return tiny.build(*arguments)
 
-    monkeypatch.setattr(acquisition, "weights", weigh)
+    weights = [np.linspace(0.5, 1.5, len(images), dtype=np.float32) for images in parts]
+    by_count = {len(counts): counts for counts in weights}
+    monkeypatch.setattr(balance, "weights", lambda samples: by_count[len(samples)])
     monkeypatch.setattr(keras.Model, "fit", record)
+    monkeypatch.setattr(model, "build", build)
     fit.fit(tiny.config(chests, epochs=1), tmp_path)
-    assert asked == [images.samples for images in parts]
+    assert sides == [128, 128, 224]
     assert len(given) == 3
     for train, validation in given:
         assert isinstance(train, TrainingBatches)
@@ -272,8 +320,9 @@ def test_every_phase_weighs_the_images_by_their_acquisition(
         found = np.concatenate([train[index][2] for index in range(len(train))])
         np.testing.assert_array_equal(np.sort(found), weights[0])
         np.testing.assert_array_equal(validation[0][2], weights[1])
-    assert [train[0][0].shape[1] for train, _ in given] == [112, 112, 224]
-    np.testing.assert_array_equal(given[-1][1][0][0], parts[1].pixels)
+    shown, share = given[-1][1][0][0]
+    np.testing.assert_array_equal(shown, parts[1].pixels)
+    np.testing.assert_array_equal(share, marked(parts[1]))
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
@@ -285,16 +334,17 @@ def test_the_losses_are_of_weighted_images_and_smoothed_labels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Of a mean other than 1: so no loss is the same without its weights.
-    weights = tuple(2 - images.labels for images in parts)
-    monkeypatch.setattr(acquisition, "weights", lambda *_: weights)
+    weights = [2 - images.labels for images in parts]
+    by_count = {len(counts): counts for counts in weights}
+    monkeypatch.setattr(balance, "weights", lambda samples: by_count[len(samples)])
     fit.fit(tiny.config(chests, epochs=1, label_smoothing=smoothing), tmp_path)
-    (row,) = fit.log(tmp_path / PHASE)
+    (row,) = resuming.log(tmp_path / PHASE)
     # No rate of this fit moves a weight: the network is the one that it began with.
     classifier = tiny.build().classifier
     for name, images, counts, off in zip(
         ("loss", "val_loss"), parts, weights, (0.02, 1e-4), strict=True
     ):
-        logits = classifier.predict(images.pixels, verbose=0)
+        logits = classifier.predict((images.pixels, marked(images)), verbose=0)
         labels = images.labels * (1 - smoothing) + smoothing / 2
         expected = np.mean(counts * (np.logaddexp(0, logits) - labels * logits))
         # Recompression changes the training images a little.
@@ -303,7 +353,9 @@ def test_the_losses_are_of_weighted_images_and_smoothed_labels(
 
 def test_fit_imports_no_tensorflow_of_its_own() -> None:
     """So that it runs on any backend of Keras."""
-    for module in (fit, model, data, acquisition, augmentation, batches, command, normalisation):
+    modules = [fit, model, data, augmentation, balance, batches, command, curves, normalisation]
+    modules += [distortion, field, fit_lungs, lungs, resuming, view]
+    for module in modules:
         for node in ast.walk(ast.parse(inspect.getsource(module))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

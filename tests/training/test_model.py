@@ -162,20 +162,49 @@ def test_batch_normalisation_follows_a_small_set(mobile: model.Network) -> None:
     assert momenta == {0.9}
 
 
-def test_the_three_models_are_one_network_of_the_stated_shapes(mobile: model.Network) -> None:
-    assert mobile.backbone.input_shape == (None, 224, 224, 1)
-    assert mobile.backbone.output_shape == mobile.head.input_shape == (None, 7, 7, 1280)
-    assert mobile.head.output_shape == mobile.classifier.output_shape == (None,)
+def chests() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Two images, and two lungs in each of them, in 255ths."""
     image = np.random.default_rng(0).uniform(0, 255, (2, 224, 224, 1)).astype(np.float32)
-    np.testing.assert_allclose(
-        mobile.classifier(image, training=False), mobile.head(mobile.backbone(image)), atol=1e-5
-    )
+    marked = np.zeros((2, 112, 112, 1), np.float32)
+    marked[:, 30:90, 20:50] = marked[:, 30:90, 62:92] = 255
+    return image, marked
 
 
-def test_the_backbone_holds_its_own_normalisation(mobile: model.Network) -> None:
-    gray = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 1)).astype(np.float32)
-    normalised = keras.applications.mobilenet_v2.preprocess_input(np.repeat(gray, 3, -1))
-    np.testing.assert_allclose(mobile.backbone(gray), trunk(mobile)(normalised), atol=1e-5)
+def test_the_models_are_one_network_of_the_stated_shapes(mobile: model.Network) -> None:
+    assert mobile.backbone.input_shape == (None, 224, 224, 2)
+    # The last maps of a sixteenth of the side; what comes after them is left out.
+    assert mobile.backbone.output_shape == (None, 14, 14, 576)
+    assert mobile.head.input_shape == (None, 576)
+    assert mobile.head.output_shape == mobile.classifier.output_shape == (None,)
+    image, marked = chests()
+    shown, cells, _ = mobile.view(image, marked / 255)
+    logit = mobile.head(mobile.pooling(mobile.backbone(shown), cells))
+    given = mobile.classifier([image, marked], training=False)
+    np.testing.assert_allclose(given, logit, atol=1e-5)
+
+
+def test_the_backbone_sees_both_looks_and_their_mean_normalised_as_its_own(
+    mobile: model.Network,
+) -> None:
+    looks = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 2)).astype(np.float32)
+    rgb = np.concatenate([looks, looks.mean(-1, keepdims=True)], -1)
+    normalised = keras.applications.mobilenet_v2.preprocess_input(rgb.copy())
+    np.testing.assert_allclose(mobile.backbone(looks), trunk(mobile)(normalised), atol=1e-5)
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_smaller_field_has_the_same_weights() -> None:
+    large, small = (model.build("Toy", model.NO_WEIGHTS, side=side) for side in (224, 128))
+    assert small.view.side == small.backbone.input_shape[1] == 128
+    small.classifier.set_weights(large.classifier.get_weights())
+    assert np.isfinite(small.classifier([*chests()], training=False)).all()
+
+
+@pytest.mark.usefixtures("toy")
+def test_the_box_is_moved_in_training_only_where_images_are_augmented() -> None:
+    assert model.build("Toy", model.NO_WEIGHTS).view.jitter > 0
+    parts = model.pretrained("Toy", model.NO_WEIGHTS)
+    assert model.assemble(*parts, dropout=0.0, seed=0).view.jitter == 0
 
 
 @pytest.mark.usefixtures("toy")

@@ -1,19 +1,24 @@
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from app.inference.engine import Answers
+from tests.answered import answers
+from tests.model_store import made
 from training import novelty_report
 
 
 class Brightness:
-    """An engine to which bright images are novel."""
+    """An engine to which bright images are novel, and which finds no lungs in black ones."""
 
     name, device, streams, max_batch = "brightness", "", 1, 3
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
         assert len(images) <= self.max_batch
-        novelty = images.mean((1, 2, 3), dtype=np.float32)
-        return Answers(novelty, novelty, images[..., 0].astype(np.float32), novelty)
+        found = answers(images.mean((1, 2, 3), dtype=np.float32))
+        black = found.novelty == 0
+        return replace(found, lungs=np.where(black[:, None, None], 0, found.lungs))
 
 
 def gray(*levels: int) -> npt.NDArray[np.uint8]:
@@ -23,23 +28,32 @@ def gray(*levels: int) -> npt.NDArray[np.uint8]:
 def test_separation_against_a_case_made_by_hand() -> None:
     real, novel = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.5, 5.0])
     # Of the eight pairs, 2 + 4 are in order.
-    assert novelty_report.separation(real, novel, 2.5) == {
-        "images": 2,
-        "auroc": 6 / 8,
-        "warned": 0.5,
-    }
+    assert novelty_report.separation(real, novel) == 6 / 8
 
 
 def test_measure_tells_of_the_real_images_and_of_each_kind() -> None:
     kinds = {"bright": gray(200, 250), "between": gray(0, 55, 55, 55)}
-    real = np.array([10.0, 20.0, 30.0, 60.0])
-    measured = novelty_report.measure(Brightness(), real, kinds, 50)
+    real = answers([10.0, 20.0, 30.0, 60.0])
+    calibration = made.manifest().calibration.model_copy(update={"novelty_limit": 50.0})
+    measured = novelty_report.measure(Brightness(), real, kinds, calibration)
     assert measured == {
-        "real": {"images": 4, "warned": 0.25},
+        "real": {"images": 4, "warned": 0.25, "without_lungs": 0.0, "told_apart": 0.25},
         "kinds": {
-            "bright": {"images": 2, "auroc": 1.0, "warned": 1.0},
+            "bright": {
+                "images": 2,
+                "auroc": 1.0,
+                "warned": 1.0,
+                "without_lungs": 0.0,
+                "told_apart": 1.0,
+            },
             # Of the 16 pairs, three times 3 are in order.
-            "between": {"images": 4, "auroc": 9 / 16, "warned": 0.75},
+            "between": {
+                "images": 4,
+                "auroc": 9 / 16,
+                "warned": 0.75,
+                "without_lungs": 0.25,
+                "told_apart": 1.0,
+            },
         },
     }
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests import pages
 from tests.training.scored import calibration, overlapping
-from training import evaluate, figures, report
+from training import evaluate, figures, groups, report
 
 FIGURES = (
     "figures/roc.png",
@@ -22,9 +22,9 @@ EXPLAINED = "figures/explanations.png"
 
 
 def curves(*areas: float) -> dict[str, Any]:
-    """What `explanations` tells of three maps, whose areas these are."""
+    """What `explanations` tells of the maps, whose areas these are."""
     spans = {"gain_interval": [0.5, 1.25], "wins": 0.75}
-    maps = zip(("grad_cam", "random", "occlusion"), areas, strict=True)
+    maps = zip(("grad_cam", "random", "lungs", "occlusion"), areas, strict=True)
     return {"log_odds": {name: {"area": area, "gain": area / 2} | spans for name, area in maps}}
 
 
@@ -34,10 +34,22 @@ def spanned(**estimates: float) -> dict[str, Any]:
     return {**estimates, "intervals": spans}
 
 
+EVIDENCE = {
+    "NORMAL": {"images": 21, "in_lungs": 0.91, "interval": [0.88, 0.94], "of_the_image": 0.31},
+    "PNEUMONIA": {"images": 19, "in_lungs": 0.87, "interval": [0.8, 0.93], "of_the_image": 0.29},
+}
+GROUP = {
+    "n": 30,
+    "normal": 12,
+    "pneumonia": 18,
+    "patients": 25,
+    **spanned(**{key: 0.7 + place / 100 for place, key in enumerate(groups.FIGURES)}),
+    "strange": {"images": 30, **spanned(warned=0.1, without_lungs=0.2, told_apart=0.25)},
+}
 EXPLANATIONS = {
     "n": 8,
-    "deletion": curves(-1.5, 0.25, -3.0),
-    "insertion": curves(2.5, -0.75, 4.0),
+    "deletion": curves(-1.5, 0.25, -0.5, -3.0),
+    "insertion": curves(2.5, -0.75, 1.0, 4.0),
     "randomisation": {"correlation": [1.0, 0.31, 0.2], "another_image": 0.29},
 }
 SHIFT = {
@@ -54,10 +66,16 @@ ACQUISITION = {
 }
 
 
+def measured(count: int) -> dict[str, Any]:
+    """Measured on so many scores, with evidence made up, and without groups."""
+    found = evaluate.measure(*overlapping(count), calibration(0.45), resamples=20)
+    return found | {"evidence": EVIDENCE, "groups": {}}
+
+
 @pytest.fixture
 def metrics() -> dict[str, Any]:
     """Measured on scores, with other findings made up; without acquisition or explanations."""
-    return evaluate.measure(*overlapping(40), calibration(0.45), resamples=20) | {
+    return measured(40) | {
         "engine": "openvino",
         "device": "a CPU",
         "model": {"name": "chests", "version": 3},
@@ -65,10 +83,22 @@ def metrics() -> dict[str, Any]:
         "skipped": 0,
         "shift": SHIFT,
         "novelty": {
-            "real": {"images": 40, "warned": 0.025},
+            "real": {"images": 40, "warned": 0.025, "without_lungs": 0.0, "told_apart": 0.025},
             "kinds": {
-                "hand_xray": {"images": 12, "auroc": 0.998, "warned": 0.917},
-                "upside_down": {"images": 40, "auroc": 0.75, "warned": 0.1},
+                "hand_xray": {
+                    "images": 12,
+                    "auroc": 0.998,
+                    "warned": 0.917,
+                    "without_lungs": 0.75,
+                    "told_apart": 1.0,
+                },
+                "upside_down": {
+                    "images": 40,
+                    "auroc": 0.75,
+                    "warned": 0.1,
+                    "without_lungs": 0.2,
+                    "told_apart": 0.25,
+                },
             },
         },
     }
@@ -92,7 +122,7 @@ def rows(markdown: str) -> list[list[str]]:
 def test_the_results_stand_beside_each_other_with_their_intervals(
     metrics: dict[str, Any],
 ) -> None:
-    other = evaluate.measure(*overlapping(60), calibration(0.45), resamples=20)
+    other = measured(60)
     found = rows(report.sections(metrics, {"validation": metrics, "calibration": other}))
     assert found[0] == ["", "validation", "calibration"]
     assert found[2] == ["", "40 images of 40 patients", "60 images of 60 patients"]
@@ -105,6 +135,29 @@ def test_the_results_stand_beside_each_other_with_their_intervals(
 def test_every_number_that_has_an_interval_has_a_title(metrics: dict[str, Any]) -> None:
     nested = {"confusion_matrix", "classification_report"}
     assert report.TITLES.keys() == metrics["intervals"].keys() - nested
+
+
+def test_each_group_is_told_with_its_intervals_for_each_part(metrics: dict[str, Any]) -> None:
+    assert "## For whom" not in report.sections(metrics, {"validation": metrics})
+    grouped = metrics | {"groups": {"adults AP": GROUP}}
+    told = report.sections(metrics, {"validation": grouped, "calibration": grouped})
+    found = [row for row in rows(told) if row[0] == "adults AP"]
+    assert len(found) == 2
+    assert found[0][:3] == ["adults AP", "12 and 18", figures.with_interval(GROUP, "roc_auc")]
+    assert found[0][-2:] == ["0.100 (0.050 to 0.150)", "0.200 (0.150 to 0.250)"]
+    assert figures.with_interval(GROUP, "coverage_normal") in found[0]
+    head = next(row for row in rows(told) if row[1] == "normal and pneumonia")
+    assert len(head) == len(found[0])
+    assert head[-2:] == ["warned", "refused"]
+
+
+def test_the_evidence_in_the_lungs_is_told_for_each_answer_of_each_part(
+    metrics: dict[str, Any],
+) -> None:
+    found = rows(report.sections(metrics, {"validation": metrics, "calibration": metrics}))
+    for part in ("validation", "calibration"):
+        assert [f"{part} NORMAL", "21", "0.910 (0.880 to 0.940)", "0.31"] in found
+        assert [f"{part} PNEUMONIA", "19", "0.870 (0.800 to 0.930)", "0.29"] in found
 
 
 def test_each_way_to_take_the_images_otherwise_is_told(metrics: dict[str, Any]) -> None:
@@ -126,21 +179,23 @@ def test_acquisition_is_told_where_it_was_measured(metrics: dict[str, Any]) -> N
 def test_each_kind_that_is_no_chest_xray_is_told(metrics: dict[str, Any]) -> None:
     found = rows(report.sections(metrics, {}))
     assert found[-3:] == [
-        ["**chest X-rays as they are**", "40", "", "2.5%"],
-        ["hand xray", "12", "0.998", "91.7%"],
-        ["upside down", "40", "0.750", "10.0%"],
+        ["**chest X-rays as they are**", "40", "", "2.5%", "0.0%", "2.5%"],
+        ["hand xray", "12", "0.998", "91.7%", "75.0%", "100.0%"],
+        ["upside down", "40", "0.750", "10.0%", "20.0%", "25.0%"],
     ]
 
 
 def test_explanations_are_told_where_they_were_checked(metrics: dict[str, Any]) -> None:
-    assert "Grad-CAM" not in report.sections(metrics, {})
+    assert "Whether Grad-CAM explains it" not in report.sections(metrics, {})
     told = report.sections(metrics | {"explanations": EXPLANATIONS}, {})
-    assert rows(told)[-6:] == [
+    assert rows(told)[-8:] == [
         ["deletion", "Grad-CAM", "-1.50", "-0.75 (0.50 to 1.25)", "75%"],
         ["deletion", "Grad-CAM, misplaced", "0.25", "", ""],
+        ["deletion", "The lungs alone", "-0.50", "-0.25 (0.50 to 1.25)", "75%"],
         ["deletion", "Occlusion", "-3.00", "-1.50 (0.50 to 1.25)", "75%"],
         ["insertion", "Grad-CAM", "2.50", "1.25 (0.50 to 1.25)", "75%"],
         ["insertion", "Grad-CAM, misplaced", "-0.75", "", ""],
+        ["insertion", "The lungs alone", "1.00", "0.50 (0.50 to 1.25)", "75%"],
         ["insertion", "Occlusion", "4.00", "2.00 (0.50 to 1.25)", "75%"],
     ]
     assert "On 8 images" in told

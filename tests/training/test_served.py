@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -10,8 +11,9 @@ import tensorflow as tf
 from scipy.special import expit
 
 from model_store.store import ModelVersion
-from training import data, model
+from training import calibrate, data, export, field, lungs, served
 from training.novelty import fit_density, roots
+from training.served import FINDER
 
 Parts = dict[str, data.Images]
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -47,6 +49,8 @@ def test_the_signature_is_the_contract(signature: Any) -> None:
         "logit": (tf.float32, (None,), 1),
         "probability": (tf.float32, (None,), 1),
         "cam": (tf.float32, (None,), 3),
+        "lungs": (tf.float32, (None,), 3),
+        "field": (tf.float32, (None,), 2),
         "novelty": (tf.float32, (None,), 1),
     }
 
@@ -60,10 +64,22 @@ def test_any_number_of_images_is_answered(
 
 
 def test_the_logit_is_that_of_the_trained_network(
-    network: model.Network, chests: npt.NDArray[np.uint8], outputs: Outputs
+    trained: export.Trained, chests: npt.NDArray[np.uint8], outputs: Outputs
 ) -> None:
-    trained = network.head(network.backbone(chests.astype(np.float32)))
-    np.testing.assert_allclose(outputs["logit"], trained, atol=0.02)
+    marked = lungs.mark(trained.finder, chests)
+    logit = trained.network.classifier.predict((chests, marked), verbose=0)
+    # The finder's answers reach the classifier in 255ths.
+    np.testing.assert_allclose(outputs["logit"], logit, atol=0.05)
+
+
+def test_the_lungs_are_those_that_the_finder_marks(
+    trained: export.Trained, chests: npt.NDArray[np.uint8], outputs: Outputs
+) -> None:
+    marked = lungs.mark(trained.finder, chests)[..., 0] / 255
+    assert outputs["lungs"].max() > 0.9
+    np.testing.assert_allclose(outputs["lungs"], marked, atol=3 / 255)
+    boxes = keras.ops.convert_to_numpy(field.box(outputs["lungs"]))
+    np.testing.assert_allclose(outputs["field"], boxes, atol=1e-3)
 
 
 def test_the_probability_is_the_calibrated_logit(
@@ -77,28 +93,56 @@ def test_the_probability_is_the_calibrated_logit(
     )
 
 
-def test_the_cam_is_grad_cam_of_the_logit(
-    network: model.Network, chests: npt.NDArray[np.uint8], outputs: Outputs
+def log_odds(tiny_model: ModelVersion, outputs: Outputs) -> npt.NDArray[np.float64]:
+    logits = outputs["logit"].astype(np.float64)
+    return calibrate.log_odds(logits, tiny_model.manifest.calibration.scaling)
+
+
+def test_the_mean_of_the_map_over_the_lungs_is_the_calibrated_log_odds(
+    tiny_model: ModelVersion, outputs: Outputs
 ) -> None:
+    """The map is weighted with P(lung) once already."""
+    mean = outputs["cam"].sum((1, 2)) / outputs["lungs"].sum((1, 2))
+    np.testing.assert_allclose(mean, log_odds(tiny_model, outputs), rtol=0.01, atol=0.02)
+
+
+def test_the_map_is_nothing_where_there_is_no_lung(outputs: Outputs) -> None:
+    assert np.abs(outputs["cam"][outputs["lungs"] < 1e-3]).max() < 0.01
+    assert np.abs(outputs["cam"]).max() > 0.1
+
+
+def test_the_map_is_grad_cam_of_the_log_odds_laid_back_into_the_image(
+    tiny_model: ModelVersion,
+    trained: export.Trained,
+    chests: npt.NDArray[np.uint8],
+    outputs: Outputs,
+) -> None:
+    network = trained.network
+    marked = outputs["lungs"][..., np.newaxis]
+    shown, cells, boxes = network.view(chests.astype(np.float32), marked)
+    features = network.backbone(shown)
+    pooled = network.pooling(features, cells)
     with tf.GradientTape() as tape:
-        activation = network.backbone(chests.astype(np.float32))
-        tape.watch(activation)
-        logit = network.head(activation)
-    weights = tape.gradient(logit, activation).numpy().mean((1, 2))
-    cam = np.einsum("nc,nhwc->nhw", weights, activation.numpy())
-    assert outputs["cam"].shape == cam.shape
-    np.testing.assert_allclose(outputs["cam"], cam, atol=0.01 * np.abs(cam).max())
+        tape.watch(pooled)
+        logit = network.head(pooled)
+    weights = tape.gradient(logit, pooled).numpy()
+    evidence = np.einsum("nc,nhwc->nhw", weights, features.numpy())
+    # A head without a hidden layer adds nothing but its bias.
+    bias = network.head.get_layer("dense").bias.numpy()
+    scaling = tiny_model.manifest.calibration.scaling
+    told = (evidence + bias) / scaling.temperature + scaling.bias
+    laid = keras.ops.convert_to_numpy(field.uncrop(told.astype(np.float32), boxes, 112))
+    expected = laid * outputs["lungs"]
+    assert outputs["cam"].shape == (8, 112, 112)
+    np.testing.assert_allclose(outputs["cam"], expected, atol=0.02 * np.abs(expected).max())
 
 
 def test_the_novelty_is_the_mahalanobis_distance_of_the_roots_per_channel(
-    network: model.Network, parts: Parts, chests: npt.NDArray[np.uint8], outputs: Outputs
+    trained: export.Trained, parts: Parts, outputs: Outputs
 ) -> None:
-    def pooled(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        features: npt.NDArray[np.float32] = network.backbone(pixels.astype(np.float32)).numpy()
-        return features.mean((1, 2))
-
-    density = fit_density(pooled(parts[data.TRAIN].pixels))
-    centred = roots(pooled(chests)).astype(np.float64) - density.mean
+    density = fit_density(export._pooled(trained, parts[data.TRAIN]))
+    pooled = export._pooled(trained, parts[data.CALIBRATION])[:8]
+    centred = roots(pooled).astype(np.float64) - density.mean
     along = centred @ density.components
     beside = centred - along @ density.components.T
     squared = (along**2 / density.variances).sum(1) + (beside**2).sum(1) / density.noise
@@ -115,7 +159,7 @@ def test_noise_is_more_novel_than_any_drawn_chest(
 
 
 def test_kernels_are_stored_in_float16_and_the_rest_in_float32(
-    tiny_model: ModelVersion, network: model.Network
+    tiny_model: ModelVersion, trained: export.Trained
 ) -> None:
     reader = tf.train.load_checkpoint(str(tiny_model.path / "variables" / "variables"))
     stored = sorted(
@@ -125,8 +169,15 @@ def test_kernels_are_stored_in_float16_and_the_rest_in_float32(
     )
     expected = [
         (tuple(v.shape), "float16" if v.name == "kernel" else "float32")
-        for part in (network.backbone, network.head)
+        for part in (trained.finder, trained.network.backbone, trained.network.head)
         for v in part.weights
     ]
     density = [((16, 15), "float32"), ((16,), "float32"), ((15,), "float32")]
     assert stored == sorted(expected + density)
+
+
+def test_each_variable_tells_which_part_it_is_of(signature: Any) -> None:
+    names = {variable.name.split(":")[0] for variable in signature.variables}
+    assert names == {"backbone", "head", "density"}
+    # The tiny finder has no variables; that of a real one are told by their name.
+    assert served._stored(keras.Variable(np.zeros(2), name="bias"), FINDER).name == f"{FINDER}:0"

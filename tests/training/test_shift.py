@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from app.inference.engine import Answers
+from tests.answered import answers
 from training import data, shift
 from training.answers import infer
 
@@ -24,7 +25,7 @@ class Reads:
 
     def infer(self, images: Images) -> Answers:
         read = (self._read(images) / 255).astype(np.float32)
-        return Answers(read, read, np.zeros((len(images), 7, 7), np.float32), read)
+        return answers(read)
 
 
 def brightness(images: Images) -> Floats:

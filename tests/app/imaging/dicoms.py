@@ -1,5 +1,6 @@
 """DICOM files as scanners and archives write them."""
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -33,6 +34,7 @@ def dicom(
     *,
     syntax: UID = ExplicitVRLittleEndian,
     frame: bytes | None = None,
+    rewrite: Callable[[Dataset], None] | None = None,
     **elements: Any,
 ) -> bytes:
     """A file of one frame.
@@ -41,6 +43,7 @@ def dicom(
         pixels: uint8, uint16, int8 or int16 `[height, width]` or `[height, width, 3]`.
         syntax: the transfer syntax.
         frame: stored instead of the pixels, encoded.
+        rewrite: makes of the dataset what pydicom would not set.
         elements: by keyword, in addition or instead; None leaves one out.
     """
     bits = 8 * pixels.dtype.itemsize
@@ -74,6 +77,8 @@ def dicom(
             setattr(dataset, keyword, value)
     if "PixelData" in dataset:
         dataset["PixelData"].VR = "OB" if syntax.is_encapsulated or bits == 8 else "OW"
+    if rewrite:
+        rewrite(dataset)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation

@@ -2,12 +2,14 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from app.imaging.decode import LOW_RESOLUTION, MODEL_SIDE, MULTIPLE_FRAMES, decode, to_model_input
+from app.imaging.errors import UnsupportedFormatError
 from tests import synthetic
 from tests.app.imaging.files import (
     CHEST,
@@ -274,3 +276,17 @@ def test_an_original_becomes_its_training_image(originals: Path, chest_xray_dir:
         (small,) = (chest_xray_dir / "train" / path.parent.name).glob(f"{path.stem}.*")
         found = to_model_input(decode(path.read_bytes()).pixels)
         assert difference(found[:, :, 0], decode(small.read_bytes()).pixels) < 2.8
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        bytes(imagecodecs.jpegls_encode(CHEST)),
+        bytes(imagecodecs.jpeg8_encode(CHEST, lossless=True)),
+        bytes(imagecodecs.jpeg8_encode(CHEST.astype(np.uint16) * 16, bitspersample=12)),
+    ],
+    ids=["JPEG-LS", "lossless", "12 bits"],
+)
+def test_a_jpeg_of_a_kind_that_is_not_read_is_not_called_broken(data: bytes) -> None:
+    with pytest.raises(UnsupportedFormatError, match="kind of JPEG is not read"):
+        decode(data)

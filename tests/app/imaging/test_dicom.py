@@ -15,6 +15,7 @@ from pydicom.uid import (
     UltrasoundImageStorage,
 )
 
+from app.codes import WarningCode
 from app.imaging.decode import LOW_RESOLUTION, decode
 from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
 from app.imaging.errors import UnreadableImageError, UnsupportedFormatError
@@ -53,6 +54,21 @@ def test_a_preamble_may_be_that_of_a_tiff() -> None:
 @pytest.mark.parametrize("modality", ["CR", "DX", "RF", "RG", "OT", "SC", "", None])
 def test_radiographs_are_read(object_class: Any, modality: str | None) -> None:
     assert decode(dicom(CHEST, SOPClassUID=object_class, Modality=modality)).warnings == ()
+
+
+@pytest.mark.parametrize("modality", ["cr", " DX ", ["CR", "DX"], "Cr"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_case_and_blanks_around_a_modality_are_passed_over(modality: Any) -> None:
+    assert decode(dicom(CHEST, Modality=modality)).format == "DICOM"
+
+
+@pytest.mark.parametrize(
+    ("said", "warned"), [("YES", True), (" yes", True), ("NO", False), (None, False)]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_burned_in_annotation_is_told(said: str | None, warned: bool) -> None:
+    warnings = decode(dicom(CHEST, BurnedInAnnotation=said)).warnings
+    assert warnings == ((WarningCode.BURNED_IN_ANNOTATION,) if warned else ())
 
 
 @pytest.mark.parametrize("object_class", [SecondaryCaptureImageStorage, None])

@@ -1,9 +1,11 @@
 """Every transfer syntax, through `decode`."""
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
@@ -27,6 +29,7 @@ from pydicom.uid import (
 from app.imaging.decode import decode
 from app.imaging.errors import UnreadableImageError
 from tests import synthetic
+from tests.app.imaging import files
 from tests.app.imaging.dicoms import dicom, encoded
 
 CHEST = synthetic.chest(size=(240, 320))
@@ -102,6 +105,111 @@ def test_a_frame_may_lie_in_several_fragments() -> None:
     assert difference(split, dicom(DEEP, **WINDOW)) == 0
 
 
+@pytest.mark.parametrize("offset", [b"\x39\x30\0\0", b"\0\0\0\0\x10\0\0\0", b"\1\2\3\4\5\6"])
+@pytest.mark.parametrize("fragments", [1, 3])
+def test_one_frame_is_all_fragments_whatever_the_offset_table_says(
+    fragments: int, offset: bytes
+) -> None:
+    items = encapsulate([encoded(DEEP, JPEGLosslessSV1, 16)], fragments, has_bot=False)
+    table = b"\xfe\xff\0\xe0" + len(offset).to_bytes(4, "little") + offset
+    odd = dicom(DEEP, syntax=JPEGLosslessSV1, PixelData=table + items[8:], **WINDOW)
+    assert difference(odd, dicom(DEEP, **WINDOW)) == 0
+
+
+def test_the_offset_table_may_be_missing() -> None:
+    items = encapsulate([encoded(DEEP, JPEGLosslessSV1, 16)], has_bot=False)
+    odd = dicom(DEEP, syntax=JPEGLosslessSV1, PixelData=items[8:], **WINDOW)
+    assert difference(odd, dicom(DEEP, **WINDOW)) == 0
+
+
+def test_pixels_that_are_no_items_are_broken() -> None:
+    data = dicom(DEEP, syntax=JPEGLosslessSV1, PixelData=b"\xfe\xff\0\xe0\xff\xff\0\0" + b"abcd")
+    with pytest.raises(UnreadableImageError, match="broken"):
+        decode(data)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"\0", b"\0\0\0", b" ", b"\xff\xff\xff", b"\xff\xd9", b"garbage!"]
+)
+@pytest.mark.parametrize(
+    "syntax", [JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless], ids=lambda syntax: syntax.keyword
+)
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_follows_the_codestream_is_dropped(syntax: UID, tail: bytes, is_open: bool) -> None:
+    codestream = encoded(DEEP, syntax, 16)
+    if is_open and syntax == JPEG2000Lossless:  # the length of the last tile-part is left open
+        start = codestream.index(b"\xff\x90\0\x0a")
+        codestream = codestream[: start + 6] + bytes(4) + codestream[start + 10 :]
+    found = dicom(DEEP, syntax=syntax, frame=codestream + tail, **WINDOW)
+    assert difference(found, dicom(DEEP, **WINDOW)) == 0
+
+
+COLOURS = np.stack([CHEST, CHEST // 2, 255 - CHEST], axis=-1)
+
+
+def jpeg(subsampling: int = 0, components: bytes | None = None, **options: Any) -> bytes:
+    """A JPEG of `COLOURS` with no segment of an application, its components named anew."""
+    buffer = BytesIO()
+    Image.fromarray(COLOURS).save(buffer, "JPEG", quality=95, subsampling=subsampling, **options)
+    data = bytearray(buffer.getvalue())
+    assert data[2:4] in (b"\xff\xe0", b"\xff\xee")
+    del data[2 : 4 + int.from_bytes(data[4:6], "big")]
+    if components:
+        frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+        for index, name in enumerate(components):
+            data[frame + 10 + 3 * index] = data[scan + 5 + 2 * index] = name
+    return bytes(data)
+
+
+def adobe(data: bytes, transform: int) -> bytes:
+    segment = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
+    return data[:2] + segment + data[2:]
+
+
+LUMA = np.asarray(Image.fromarray(COLOURS).convert("L")).astype(int)
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL"])
+@pytest.mark.parametrize(
+    "frame",
+    [jpeg(1), jpeg(2), adobe(jpeg(), 1), files.encoded(COLOURS, "JPEG", subsampling=0)],
+    ids=["4:2:2", "4:2:0", "Adobe", "JFIF"],
+)
+def test_ycbcr_is_told_from_the_codestream(frame: bytes, photometric: str) -> None:
+    data = dicom(
+        COLOURS, syntax=JPEGBaseline8Bit, frame=frame, PhotometricInterpretation=photometric
+    )
+    assert np.abs(decode(data).pixels - LUMA).mean() < 1.5
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL"])
+@pytest.mark.parametrize("told", ["RGB", "rgb", "Adobe"])
+def test_rgb_is_told_from_the_codestream(told: str, photometric: str) -> None:
+    frame = jpeg(keep_rgb=True, components=None if told == "Adobe" else told.encode())
+    if told == "Adobe":
+        frame = adobe(jpeg(keep_rgb=True, components=b"\1\2\3"), 0)
+    data = dicom(
+        COLOURS, syntax=JPEGBaseline8Bit, frame=frame, PhotometricInterpretation=photometric
+    )
+    assert np.abs(decode(data).pixels - LUMA).mean() < 1.5
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+def test_where_a_codestream_does_not_tell_the_data_set_does(photometric: str) -> None:
+    frame = jpeg(keep_rgb=photometric == "RGB", components=b"\0\1\2")
+    data = dicom(
+        COLOURS, syntax=JPEGBaseline8Bit, frame=frame, PhotometricInterpretation=photometric
+    )
+    assert np.abs(decode(data).pixels - LUMA).mean() < 1.5
+
+
+def test_an_adobe_segment_may_be_cut_short() -> None:
+    frame = jpeg(keep_rgb=True, components=b"RGB")
+    short = frame[:2] + b"\xff\xee\0\x07Adobe" + frame[2:]
+    data = dicom(COLOURS, syntax=JPEGBaseline8Bit, frame=short)
+    assert np.abs(decode(data).pixels - LUMA).mean() < 1.5
+
+
 @pytest.mark.parametrize(
     ("name", "reference"),
     [
@@ -125,10 +233,19 @@ def test_a_deflated_file_of_another_writer() -> None:
     assert decode(shipped("image_dfl.dcm")).pixels.shape == (512, 512)
 
 
-@pytest.mark.parametrize("syntax", [HTJ2KLossless])
+@pytest.mark.parametrize(
+    "syntax", [HTJ2KLossless, UID("1.2.840.10008.1.2.4.110"), UID("1.2.840.10008.1.2.8.1")]
+)
 def test_a_compression_that_is_not_read(syntax: UID) -> None:
+    # Put in afterwards, since pydicom may not know it.
+    data = dicom(CHEST, syntax=JPEG2000, frame=b"\xff\x4f")
+    old, new = (uid.encode().ljust(24, b"\0") for uid in (JPEG2000, syntax))
+    length = data.index(b"UL\4\0") + 4
+    group = int.from_bytes(data[length : length + 4], "little") + 2
+    data = data[:length] + group.to_bytes(4, "little") + data[length + 4 :]
+    data = data.replace(b"UI\x16\0" + old[:22], b"UI\x18\0" + new)
     with pytest.raises(UnreadableImageError, match="compressed in a way that is not read"):
-        decode(dicom(CHEST, syntax=syntax, frame=b"\xff\x4f"))
+        decode(data)
 
 
 @pytest.mark.parametrize(

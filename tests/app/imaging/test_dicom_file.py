@@ -9,16 +9,24 @@ import numpy as np
 import pytest
 from pydicom import Dataset, Sequence
 from pydicom.uid import (
+    JPEG2000,
+    UID,
     DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
 )
 
 from app.imaging.decode import decode
 from app.imaging.dicom_file import read
 from app.imaging.errors import UnreadableImageError
 from tests import synthetic
-from tests.app.imaging.dicoms import dicom
+from tests.app.imaging.dicoms import dicom, encoded
+from tests.app.imaging.files import tiff
 from tests.app.imaging.memory import MEBIBYTE, peak_growth
 
 CHEST = synthetic.chest(size=(80, 96))
@@ -55,6 +63,32 @@ def test_a_transfer_syntax_that_is_none(syntax: bytes) -> None:
     data = dicom(CHEST).replace(uid + b"\0", (syntax + bytes(20))[: len(uid) + 1])
     refused(data, "names no transfer syntax")
     refused(bytes(128) + b"DICM", "names no transfer syntax")
+
+
+@pytest.mark.parametrize("tail", [bytes(10**6), b"\xff" * 1000, b"x" * 99])
+def test_what_follows_the_pixels_is_not_read(tail: bytes) -> None:
+    np.testing.assert_array_equal(decode(dicom(CHEST) + tail).pixels, CHEST)
+
+
+def test_a_file_may_lack_its_preamble() -> None:
+    np.testing.assert_array_equal(decode(dicom(CHEST)[132:]).pixels, CHEST)
+
+
+@pytest.mark.parametrize(
+    "syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
+)
+@pytest.mark.parametrize("first", ["SpecificCharacterSet", "ImageType", "SOPClassUID"])
+def test_a_data_set_alone_is_read(syntax: UID, first: str) -> None:
+    pixels = CHEST.astype(np.uint16) * 16
+    elements: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
+    if first != "SOPClassUID":
+        elements[first] = (
+            "ISO_IR 100" if first == "SpecificCharacterSet" else ["ORIGINAL", "PRIMARY"]
+        )
+    _, body = split(dicom(pixels, syntax=syntax, **elements))
+    radiograph = decode(body)
+    assert radiograph.format == "DICOM"
+    np.testing.assert_array_equal(radiograph.pixels, decode(dicom(pixels, **elements)).pixels)
 
 
 def test_a_file_that_inflates_costs_no_memory() -> None:
@@ -113,6 +147,12 @@ def test_private_sequences_are_passed_over() -> None:
     np.testing.assert_array_equal(decode(data).pixels, CHEST)
 
 
+def broken(data: bytes) -> bytes:
+    """The data with some bytes in the middle that are none of it."""
+    middle = len(data) // 2
+    return data[:middle] + b"\xff\xc4\0\2\xff\x7f" * 9 + data[middle + 54 :]
+
+
 def test_nothing_of_a_file_gets_into_a_log() -> None:
     """In a process of its own, since pytest collects warnings and log records itself."""
     marked: dict[str, Any] = {"PatientName": "Doe^Jane", "WindowCenter": 5, "WindowWidth": 9}
@@ -124,6 +164,13 @@ def test_nothing_of_a_file_gets_into_a_log() -> None:
         good.replace(b"DX", b"\xc3("),
         dicom(CHEST, syntax=JPEGBaseline8Bit, **marked)[:-500],
         dicom(CHEST, syntax=JPEGBaseline8Bit, Rows=79, **marked),
+        dicom(CHEST, syntax=RLELossless, frame=b"\1" + bytes(63) + b"\0", **marked),
+        *(
+            dicom(CHEST, syntax=syntax, frame=broken(encoded(CHEST, syntax, 8)), **marked)
+            for syntax in (JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEG2000)
+        ),
+        broken(synthetic.encode(CHEST, ".jpeg")),
+        tiff(CHEST, {270: 2**31}),
     ]
     script = (
         "import logging, sys; logging.basicConfig(level=0)\n"

@@ -7,12 +7,16 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from pydicom import Dataset, Sequence
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
 )
 
+from app.codes import WarningCode
 from app.imaging.decode import decode
 from app.imaging.errors import UnreadableImageError
 from tests import synthetic
@@ -50,6 +54,18 @@ def lut(
     item.add_new("LUTDescriptor", vr, [len(table), first, bits])
     item.add_new("LUTData", "OW", table.astype(f"{order}u2").tobytes())
     return Sequence([item])
+
+
+def texts(**elements: str) -> dict[str, Any]:
+    """Elements whose bytes are the texts, whatever their VR allows."""
+
+    def write(dataset: Dataset) -> None:
+        for keyword, value in elements.items():
+            tag, data = Tag(keyword), value.encode() + b" " * (len(value) % 2)
+            vr = "CS" if dictionary_VR(tag) == "CS" else "DS"
+            dataset[tag] = RawDataElement(tag, vr, len(data), data, 0, False, True)
+
+    return {"rewrite": write}
 
 
 def palette(
@@ -178,11 +194,98 @@ def test_a_voi_lut_of_signed_values(syntax: Any) -> None:
     np.testing.assert_array_equal(found, np.rint(looked_up * (255 / 4095)))
 
 
-def test_voi_lut_entries_beyond_their_bits_are_white() -> None:
-    table = np.array([0, 4095, 9000], np.uint16)
-    steps = np.repeat(np.array([0, 1, 2], np.uint16), 64)[None].repeat(64, 0)
-    found = shown(steps, VOILUTSequence=lut(table, 0, 12))
-    assert found[0, ::64].tolist() == [0, 255, 255]
+@pytest.mark.parametrize("bits", [0, 8, 10, 12, 16])
+def test_a_voi_lut_is_scaled_to_what_its_entries_are(bits: int) -> None:
+    table = np.rint(np.linspace(0, 1, 4096) ** 2 * 4095).astype(np.uint16)
+    found = shown(DEEP, VOILUTSequence=lut(table, 0, bits), **TWELVE_BITS)
+    np.testing.assert_array_equal(found, np.rint(table[DEEP] * (255 / 4095)))
+
+
+def test_entries_that_a_lut_lacks_do_not_halve_the_others() -> None:
+    table = np.rint(np.linspace(0, 1, 4096) ** 2 * 4095).astype(np.uint16)
+    short = lut(table, 0, 12)
+    short[0].LUTData = short[0].LUTData[:-2]
+    found = shown(DEEP, VOILUTSequence=short, **TWELVE_BITS)
+    np.testing.assert_array_equal(found, shown(DEEP, VOILUTSequence=lut(table, 0, 12)))
+    modality = shown(DEEP, ModalityLUTSequence=short, **WINDOW)
+    np.testing.assert_array_equal(
+        modality, shown(DEEP, ModalityLUTSequence=lut(table, 0, 12), **WINDOW)
+    )
+
+
+@pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_a_lut_without_a_table_leaves_the_rescaling_and_the_window(keyword: str) -> None:
+    item = Dataset()
+    item.LUTDescriptor = [4096, 0, 16]
+    rescaled: dict[str, Any] = {"RescaleSlope": 2, "RescaleIntercept": 5}
+    found = shown(DEEP, **{keyword: Sequence([item])}, **rescaled, **WINDOW)
+    np.testing.assert_array_equal(found, shown(DEEP, **rescaled, **WINDOW))
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("RescaleSlope", "NaN"),
+        ("RescaleSlope", "N/A"),
+        ("RescaleSlope", "1\\2"),
+        ("RescaleSlope", "1,0"),
+        ("RescaleIntercept", "inf"),
+        ("RescaleIntercept", "none"),
+        ("PixelPaddingValue", "60000\\1"),
+        ("VOILUTFunction", " linear"),
+        ("VOILUTFunction", "LINEAR\\SIGMOID"),
+        ("PhotometricInterpretation", "Monochrome2 "),
+        ("PhotometricInterpretation", "MONOCHROME2\\RGB"),
+        ("NumberOfFrames", "one"),
+        ("NumberOfFrames", "1.0"),
+        ("HighBit", "15\\15"),
+        ("PresentationLUTShape", "identity"),
+        ("PresentationLUTShape", "LIN OD"),
+    ],
+)
+def test_optional_attributes_that_cannot_be_read_count_as_absent(keyword: str, value: str) -> None:
+    found = shown(DEEP, **WINDOW | texts(**{keyword: value}))
+    np.testing.assert_array_equal(found, windowed(1500, 1000))
+
+
+@pytest.mark.parametrize(
+    ("center", "width"),
+    [("AUTO", "1000"), ("1500 HU", "1000"), ("1500", "wide"), ("\\1500", "\\1000")],
+)
+def test_a_window_that_cannot_be_read_is_none(center: str, width: str) -> None:
+    found = shown(DEEP, **texts(WindowCenter=center, WindowWidth=width))
+    np.testing.assert_array_equal(found, robust(DEEP))
+
+
+@pytest.mark.parametrize(
+    ("center", "width"), [("1500,0", "1000,0"), ("1500\\AUTO", "1000\\5"), (" 1500", "1.0E3")]
+)
+def test_a_window_that_can_be_read_all_the_same(center: str, width: str) -> None:
+    found = shown(DEEP, **texts(WindowCenter=center, WindowWidth=width))
+    np.testing.assert_array_equal(found, windowed(1500, 1000))
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+@pytest.mark.parametrize(
+    ("photometric", "shape", "inverted", "contradicts"),
+    [
+        ("MONOCHROME1", None, True, False),
+        ("MONOCHROME1", "INVERSE", True, False),
+        ("MONOCHROME1", "IDENTITY", False, True),
+        ("MONOCHROME2", "IDENTITY", False, False),
+        ("MONOCHROME2", "INVERSE", True, True),
+        ("MONOCHROME2", "LIN OD", False, False),
+    ],
+)
+def test_the_presentation_lut_shape_has_the_last_word(
+    photometric: str, shape: str | None, inverted: bool, contradicts: bool, bits: int
+) -> None:
+    pixels, elements = (CHEST, {}) if bits == 8 else (DEEP, TWELVE_BITS | WINDOW)
+    said: dict[str, Any] = {"PhotometricInterpretation": photometric, "PresentationLUTShape": shape}
+    radiograph = decode(dicom(pixels, **said, **elements))
+    plain = shown(pixels, **elements)
+    np.testing.assert_array_equal(radiograph.pixels, 255 - plain if inverted else plain)
+    assert radiograph.warnings == ((WarningCode.CONTRADICTING_POLARITY,) if contradicts else ())
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
@@ -247,6 +350,24 @@ def test_a_palette_becomes_luma(bits: int, syntax: Any, order: str) -> None:
     found = shown(CHEST, syntax=syntax, **elements)
     expected = Image.fromarray(colours.astype(np.uint8)[CHEST]).convert("L")
     np.testing.assert_array_equal(found, np.asarray(expected))
+
+
+def test_a_palette_of_8_bits_in_16() -> None:
+    grays = np.repeat(np.arange(256)[:, None], 3, axis=1)
+    found = shown(CHEST, **palette(grays, 16))
+    np.testing.assert_array_equal(found, CHEST)
+
+
+def test_a_padding_value_read_with_the_wrong_sign() -> None:
+    padded = SIGNED.copy()
+    padded[:, :100] = -2000
+
+    def write(dataset: Dataset) -> None:
+        dataset.add_new("PixelPaddingValue", "US", 2**16 - 2000)
+
+    found = decode(dicom(padded, rewrite=write)).pixels
+    assert not found[:, :100].any()
+    np.testing.assert_array_equal(found[:, 100:], robust(SIGNED[:, 100:]))
 
 
 def test_a_palette_of_more_than_256_colours() -> None:

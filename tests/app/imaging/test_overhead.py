@@ -45,6 +45,7 @@ def _progressive() -> bytes:
 
 FILES: dict[str, Callable[[], bytes]] = {
     "JPEG of fill bytes": lambda: _jpeg(b"\xff"),
+    "JPEG of runs of fill bytes": lambda: _jpeg(b"\xff" * 60_000 + b"\xfe\x00\x02"),
     "JPEG of stray bytes": lambda: _jpeg(b"\xff\x00"),
     "JPEG of comments": lambda: _jpeg(b"\xff\xfe\x00\x02"),
     "JPEG of restart markers": lambda: _jpeg(b"\xff\xd0"),

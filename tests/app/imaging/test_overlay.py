@@ -111,6 +111,74 @@ def test_the_colour_fades_in_without_an_edge() -> None:
     assert max(np.abs(np.diff(picture, axis=axis)).max() for axis in (0, 1)) <= 6
 
 
+SQUARE = np.array([(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)], np.float32)
+
+
+def outlined(pixels: npt.NDArray[np.uint8], *curves: Cam) -> npt.NDArray[np.uint8]:
+    """The radiograph with curves and nothing else."""
+    nothing = np.zeros((SIZE, SIZE), np.float32)
+    return overlay(pixels, nothing, "pneumonia", NO_LIMIT, curves)
+
+
+def test_a_contour_is_a_thin_line_where_it_runs() -> None:
+    drawn = (outlined(CHEST, SQUARE) != GRAY).any(axis=2)
+    rows, columns = np.nonzero(drawn)
+    assert (rows.min(), rows.max()) == pytest.approx((75, 224), abs=2)
+    assert (columns.min(), columns.max()) == pytest.approx((100, 299), abs=2)
+    assert drawn[78:222, 150].sum() == 0
+    assert drawn[:, 200].sum() <= 2 * 4
+    assert drawn.mean() < 0.03
+
+
+def test_a_contour_runs_along_the_edge_of_an_image_that_it_fills() -> None:
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float32)
+    drawn = (outlined(CHEST, corners) != GRAY).any(axis=2)
+    assert drawn[0].all()
+    assert drawn[:, -1].all()
+    assert not drawn[3:-3, 3:-3].any()
+
+
+def test_a_contour_is_smooth() -> None:
+    """Partly covered pixels are partly coloured, as they are along a slanted line."""
+    slanted = np.array([(0.1, 0.1), (0.9, 0.3), (0.8, 0.9)], np.float32)
+    shades = np.unique(outlined(np.zeros_like(CHEST), slanted)[:, :, 0])
+    assert len(shades) > 20
+
+
+@pytest.mark.parametrize("gray", range(0, 256, 15))
+def test_a_contour_is_seen_on_any_gray(gray: int) -> None:
+    picture = outlined(np.full_like(CHEST, gray), SQUARE).astype(int)
+    assert np.abs(picture - gray).max() >= 90
+    assert colourfulness(picture.astype(np.uint8)).max() > 200
+
+
+@pytest.mark.parametrize("gray", [0, 128, 255])
+def test_a_contour_is_seen_on_any_evidence(gray: int) -> None:
+    """On every colour that the map lays over this gray."""
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (SIZE, 1))
+    line = np.array([(0, 0.5), (1, 0.5)], np.float32)
+    flat = np.full_like(CHEST, gray)
+    below = overlay(flat, ramp, "pneumonia", NO_LIMIT)[150].astype(int)
+    shown = overlay(flat, ramp, "pneumonia", NO_LIMIT, [line])[148:153].astype(int)
+    away = np.abs(shown - below).max(axis=(0, 2))
+    assert away[5:-5].min() >= 90
+
+
+def test_a_contour_grows_with_the_picture_but_stays_thin() -> None:
+    widths = []
+    for side in (300, 1200):
+        picture = outlined(np.zeros((side, side), np.uint8), SQUARE)
+        widths.append((picture[: side // 2, side // 2, 0] > 100).sum())
+    assert 1 <= widths[0] <= widths[1] <= 4
+
+
+def test_a_contour_follows_the_picture_s_size() -> None:
+    for side in (400, 200):
+        drawn = overlay(CHEST, spot(0, 0) * 0, "pneumonia", side, [SQUARE])
+        rows, _ = np.nonzero(colourfulness(drawn) > 60)
+        assert rows.min() / drawn.shape[0] == pytest.approx(0.25, abs=0.02)
+
+
 def test_png_keeps_every_pixel() -> None:
     picture = overlay(CHEST, spot(3, 3), "pneumonia", NO_LIMIT)
     data = encode(picture, "image/png")

@@ -14,6 +14,7 @@ from tests.app.inference.models import copied
 from tests.app.inference.subprocesses import python
 from tests.conftest import needs_vnni
 
+PRECISION = properties.hint.inference_precision()
 WITHOUT_TENSORFLOW = """
 import sys
 sys.modules.update(dict.fromkeys(("tensorflow", "keras")))  # makes their import fail
@@ -66,14 +67,15 @@ def test_answers_outlive_the_next_inference(engine: OpenVINOEngine) -> None:
     assert first.logit == kept
 
 
-def test_it_computes_in_bfloat16_where_the_cpu_has_it_and_a_graph_was_made_for_it(
+def test_only_the_networks_of_a_graph_that_was_made_for_it_are_in_bfloat16(
     engine: OpenVINOEngine, tiny_model: ModelVersion
 ) -> None:
-    precision = properties.hint.inference_precision()
     has = "BF16" in ov.Core().get_property("CPU", properties.device.capabilities())
-    unprepared = OpenVINOEngine(tiny_model.path, prepared=False)
-    assert engine._compiled.get_property(precision) == (ov.Type.bf16 if has else ov.Type.f32)
-    assert unprepared._compiled.get_property(precision) == ov.Type.f32
+    fast = ov.Type.bf16 if has and openvino_engine.has_vnni() else ov.Type.f32
+    stages = [fast, ov.Type.f32, fast] if openvino_engine.has_vnni() else [ov.Type.f32]
+    assert [_property(stage, PRECISION) for stage in _stages(engine)] == stages
+    (whole,) = _stages(OpenVINOEngine(tiny_model.path, prepared=False))
+    assert _property(whole, PRECISION) == ov.Type.f32
 
 
 @needs_vnni
@@ -102,10 +104,20 @@ def test_it_takes_no_8_bits_where_nothing_tells_of_the_cpu(
 
 
 def _computes_in_8_bits(engine: OpenVINOEngine) -> bool:
-    nodes = engine._compiled.get_runtime_model().get_ordered_ops()
-    told = [node.get_rt_info() for node in nodes]
+    models = [stage.get_runtime_model() for stage in _stages(engine)]
+    told = [node.get_rt_info() for model in models for node in model.get_ordered_ops()]
     convolutions = [info for info in told if info["layerType"].astype(str) == "Convolution"]
     return any(info["runtimePrecision"].astype(str) == "u8" for info in convolutions)
+
+
+def _stages(engine: OpenVINOEngine) -> list[ov.CompiledModel]:
+    requests = engine._idle.get()
+    engine._idle.put(requests)
+    return [request.get_compiled_model() for request in requests]
+
+
+def _property(stage: ov.CompiledModel, name: str) -> object:
+    return stage.get_property(name)
 
 
 def test_the_graph_answers_as_the_savedmodel_does(
@@ -118,7 +130,8 @@ def test_the_graph_answers_as_the_savedmodel_does(
     np.testing.assert_allclose(found.novelty, expected.novelty, rtol=2 * tiny.LOOSE)
 
 
-@pytest.mark.parametrize("missing", ["openvino.xml.gz", "openvino.bin", "variables"])
+@needs_vnni
+@pytest.mark.parametrize("missing", ["openvino.xml", "openvino.bin"])
 def test_a_graph_that_is_not_whole_is_refused(
     missing: str, tiny_model: ModelVersion, tmp_path: Path
 ) -> None:
@@ -127,6 +140,7 @@ def test_a_graph_that_is_not_whole_is_refused(
         OpenVINOEngine(folder, prepared=True)
 
 
+@needs_vnni
 def test_a_graph_that_is_cut_off_is_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
     folder = copied(tiny_model.path, tmp_path)
     graph = folder / openvino_graph.GRAPH
@@ -135,9 +149,11 @@ def test_a_graph_that_is_cut_off_is_refused(tiny_model: ModelVersion, tmp_path: 
         OpenVINOEngine(folder, prepared=True)
 
 
-def test_variables_that_are_too_short_are_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
+@needs_vnni
+def test_a_graph_that_names_no_stages_is_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
     folder = copied(tiny_model.path, tmp_path)
-    (folder / openvino_graph.VARIABLES).write_bytes(b"x")
+    graph = folder / openvino_graph.GRAPH
+    graph.write_text(graph.read_text().replace(f'name="{openvino_graph.FIELD}"', 'name="other"'))
     with pytest.raises(ModelError, match="cannot read"):
         OpenVINOEngine(folder, prepared=True)
 
@@ -158,4 +174,5 @@ def test_it_uses_no_more_cores_than_it_may(
 ) -> None:
     monkeypatch.setattr(cores, "available", lambda: 1)
     alone = OpenVINOEngine(tiny_model.path, prepared=True)
-    assert alone._compiled.get_property(properties.inference_num_threads()) == 1
+    threads = properties.inference_num_threads()
+    assert {_property(stage, threads) for stage in _stages(alone)} == {1}

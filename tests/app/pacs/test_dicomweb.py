@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.pacs.archive import Archive
-from app.pacs.destinations import RefusedError, UnreachableError
+from app.pacs.destinations import DeferredError, RefusedError, UnreachableError
 from app.pacs.dicomweb import DeniedError, FailedError, StowDestination
 from tests.app.pacs.network import LOCALHOST, free_port
 from tests.app.pacs.orthanc import Orthanc
@@ -27,6 +27,8 @@ class Service:
         self.status, self.body, self.content_type = 200, b"{}", "application/dicom+json"
         self.authorizations: list[str | None] = []
         self.requests = 0
+        # Answered first, one after the other.
+        self.pages: list[bytes] = []
 
     def fail_with(self, *reasons: int, status: int) -> None:
         items = [
@@ -51,11 +53,12 @@ def url(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             service.authorizations.append(self.headers["Authorization"])
             if length := self.headers["Content-Length"]:
                 self.rfile.read(int(length))
+            body = service.pages.pop(0) if service.pages else service.body
             self.send_response(service.status)
             self.send_header("Content-Type", service.content_type)
-            self.send_header("Content-Length", str(len(service.body)))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(service.body)
+            self.wfile.write(body)
 
         do_GET = do_POST  # noqa: N815
 
@@ -71,8 +74,8 @@ def url(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     thread.join()
 
 
-def _store(url: str) -> None:
-    StowDestination(url).store([given.source_file()])
+def _store(url: str) -> bool:
+    return StowDestination(url).store([given.source_file()])
 
 
 def test_nobody_asks_by_default(service: Service, url: str) -> None:
@@ -125,10 +128,22 @@ def test_wrong_credentials_throw_no_result_aside(service: Service, url: str, sta
 
 
 @pytest.mark.parametrize("status", [200, 202, 409])
-def test_a_duplicate_is_stored(service: Service, url: str, status: int) -> None:
-    service.fail_with(0x0111, 0x0111, status=status)
+@pytest.mark.parametrize("reason", [0x0111, 45070])
+def test_a_duplicate_is_there(service: Service, url: str, status: int, reason: int) -> None:
+    service.fail_with(reason, reason, status=status)
 
-    _store(url)
+    assert _store(url)
+
+
+def test_what_is_stored_was_not_there(service: Service, url: str) -> None:
+    assert not _store(url)
+
+
+def test_what_is_no_dicom_is_never_sent(service: Service, url: str) -> None:
+    with pytest.raises(RefusedError, match="no DICOM file"):
+        StowDestination(url).store([b"broken"])
+
+    assert service.requests == 0
 
 
 @pytest.mark.parametrize("parameters", ["", "; charset=utf-8"])
@@ -149,7 +164,7 @@ def test_a_failure_for_good_is_a_refusal(
 def test_a_failure_for_now_is_none(service: Service, url: str, reason: int, status: int) -> None:
     service.fail_with(reason, status=status)
 
-    with pytest.raises(UnreachableError, match=f"failure reason {reason:04X}"):
+    with pytest.raises(DeferredError, match=f"failure reason {reason:04X}"):
         _store(url)
 
 
@@ -173,6 +188,27 @@ def test_a_pacs_that_knows_no_offset_is_asked_twice(service: Service, url: str) 
 
     assert Archive(url).studies(date.today(), ["CR"]) == {"1.2": None}
     assert service.requests == 2
+
+
+def test_pages_that_repeat_things_give_each_once(service: Service, url: str) -> None:
+    def page(*studies: str, instances: int) -> bytes:
+        items = [
+            {
+                "0020000D": {"vr": "UI", "Value": [study]},
+                "00201208": {"vr": "IS", "Value": [instances]},
+            }
+            for study in studies
+        ]
+        return json.dumps(items).encode()
+
+    service.pages = [
+        page("1.1", "1.2", instances=1),
+        page("1.2", "1.3", "1.3", instances=2),
+        page("1.3", "1.1", instances=3),
+    ]
+
+    assert Archive(url).studies(date.today(), ["CR"]) == {"1.1": 1, "1.2": 1, "1.3": 2}
+    assert service.requests == 3
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """The node in this process, between a sender and a PACS on real sockets."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
+from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from app.main import load_reader
@@ -21,19 +24,21 @@ from tests.app.conftest import Scripted
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
 from tests.app.results import given
 
+WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
 RESULTS = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
 
 
 class Running:
     """A node, and what can be seen of it from outside."""
 
-    def __init__(self, folder: Path, pacs: Pacs) -> None:
+    def __init__(self, folder: Path, pacs: Pacs, **changes: Any) -> None:
         self.spool = folder / "spool"
         self.settings = NodeSettings(
             destination=StorageAddress(PACS, LOCALHOST, pacs.port),
             spool=self.spool,
             port=free_port(),
             metrics_port=free_port(),
+            **changes,
         )
 
     def send(self, **elements: Any) -> None:
@@ -55,8 +60,8 @@ class Running:
 
 
 @contextmanager
-def _running(folder: Path, pacs: Pacs, settings: Settings) -> Iterator[Running]:
-    running = Running(folder, pacs)
+def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> Iterator[Running]:
+    running = Running(folder, pacs, **changes)
     reader, loop, stop = load_reader(settings), asyncio.new_event_loop(), asyncio.Event()
     failed: list[BaseException] = []
 
@@ -116,6 +121,48 @@ def test_an_image_that_comes_again_gives_the_same_objects(
     assert pacs.datasets[:2] == pacs.datasets[2:]
 
 
+def _uids(datasets: list[Dataset]) -> list[str]:
+    return [str(dataset.SOPInstanceUID) for dataset in datasets]
+
+
+@pytest.mark.parametrize("corrected", ["replace", "add"])
+def test_a_corrected_image_is_read_and_told_for_one(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    corrected: Literal["replace", "add"],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with _running(tmp_path, pacs, settings, corrected=corrected) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.send(PatientName="Corrected^Jane")
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
+        outcome = f'pneumoscope_node_images_total{{outcome="corrected_{corrected}"}}'
+        assert running.metric(outcome) == 1
+    first, second = pacs.datasets[:2], pacs.datasets[2:]
+    assert (_uids(first) == _uids(second)) == (corrected == "replace")
+    assert _series(first) == _series(second)
+    assert {str(dataset.PatientName) for dataset in second} == {"Corrected^Jane"}
+    assert {dataset.file_meta.MediaStorageSOPInstanceUID for dataset in second} == {*_uids(second)}
+    assert "Another image of this UID was read before: " in caplog.text
+
+
+def _series(datasets: list[Dataset]) -> list[str]:
+    return [str(dataset.SeriesInstanceUID) for dataset in datasets]
+
+
+def test_a_corrected_image_may_go_aside(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
+    with _running(tmp_path, pacs, settings, corrected="aside") as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.send(PatientName="Corrected^Jane")
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
+        assert running.reason == "Another image of this UID was read before.\n"
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
+
+
 def test_results_that_come_back_are_not_read(
     tmp_path: Path, pacs: Pacs, settings: Settings
 ) -> None:
@@ -135,6 +182,30 @@ def test_a_lateral_view_gets_no_result(tmp_path: Path, pacs: Pacs, settings: Set
         running.waits_for('pneumoscope_node_images_total{outcome="lateral_view"}', 1)
         assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
     assert pacs.stored == []
+
+
+def test_an_image_without_lungs_gets_no_result_and_blocks_none(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(**WITHOUT_LUNGS)
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for('pneumoscope_node_images_total{outcome="not_a_chest_xray"}', 1)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+
+
+def test_an_image_without_lungs_is_answered_where_that_is_set(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    warning = settings.model_copy(update={"unsuitable": "warn"})
+    with _running(tmp_path, pacs, warning) as running:
+        running.send(**WITHOUT_LUNGS)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+    (report,) = pacs.of_class(ComprehensiveSRStorage)
+    texts = [element.value for element in report.iterall() if element.keyword == "TextValue"]
+    assert "Warning: no_lungs_found" in texts
 
 
 @pytest.mark.parametrize(
@@ -224,6 +295,46 @@ def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
         running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
         assert running.reason == "Reading the image failed twice, with ZeroDivisionError.\n"
     assert len(tried) == 2
+
+
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+def test_an_image_waits_out_a_shortage_however_long_it_lasts(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    shortage: type[Exception],
+) -> None:
+    left = [shortage] * 4
+
+    async def is_short_at_first(reader: Reader, data: bytes) -> Results:
+        if left:
+            raise left.pop()
+        return await results_of(reader, data)
+
+    monkeypatch.setattr(readings, "results_of", is_short_at_first)
+    monkeypatch.setattr(readings, "delays", lambda: itertools.repeat(0.01))
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+    assert not left
+
+
+def test_a_result_of_another_maker_by_its_own_account_is_known_by_its_uid(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        (overlay,) = pacs.of_class(SecondaryCaptureImageStorage)
+        overlay.Manufacturer = "Archive"
+        file = BytesIO()
+        overlay.save_as(file)
+        assert send(running.settings.port, file.getvalue()) == 0x0000
+        running.waits_for('pneumoscope_node_images_total{outcome="own_result"}', 1)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+    assert len(pacs.stored) == 2
 
 
 def test_what_waits_is_seen_and_sent_after_a_restart(tmp_path: Path, settings: Settings) -> None:

@@ -62,6 +62,7 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
     orthanc.upload(radiograph(3, ViewPosition="LL", **of_study))
     orthanc.upload(radiograph(4, BitsStored=40, SOPInstanceUID=broken, **of_study))
     orthanc.upload(radiograph(5, Modality="MR", **of_study))
+    orthanc.upload(radiograph(7, PixelData=bytes(480 * 560), **of_study))
     orthanc.upload(radiograph(6))
 
     first = _read(environment, orthanc.url, "--study", study)
@@ -70,9 +71,10 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
 
     assert first.returncode == 1
     lines = first.stdout.splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 5
     assert [line for line in lines if line.startswith(f"{broken} The DICOM image does not have")]
     assert [line for line in lines if line.endswith(" not read: lateral_view")]
+    assert [line for line in lines if line.endswith(" not read: not_a_chest_xray")]
     assert len([line for line in lines if line.endswith(", results stored")]) == 2
     reports = orthanc.datasets("SR")
     assert len(reports) == len(orthanc.datasets("OT")) == 2
@@ -87,6 +89,22 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
     assert sorted(orthanc.files()) == stored
     assert "Müller" not in first.stdout + first.stderr
     assert "Traceback" not in first.stderr
+
+
+def test_a_study_is_read_again_where_that_is_asked_for(
+    orthanc: Orthanc, environment: dict[str, str]
+) -> None:
+    study = generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    first = _read(environment, orthanc.url, "--study", study)
+    orthanc.upload(radiograph(2, StudyInstanceUID=study))
+    again = _read(environment, orthanc.url, "--study", study, "--again")
+    nothing = _read(environment, orthanc.url, "--study", study)
+
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert again.stdout.count("results stored") == 2
+    assert nothing.stdout == "Nothing is left to read in the study.\n"
+    assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
 
 
 def test_a_study_with_nothing_left_to_read(orthanc: Orthanc, environment: dict[str, str]) -> None:

@@ -183,6 +183,17 @@ def test_garbage_cannot_be_understood(node: Node, body: bytes) -> None:
     assert node.spool.depth("received") == 0
 
 
+def test_a_shortage_of_memory_is_out_of_resources(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("app.pacs.storage_scp.read_dataset", fail)
+    assert send(node.port, given.source_file()) == 0xA700
+    assert node.counted("no_memory") == 1
+
+
 def test_other_uids_than_those_of_the_request_do_not_match(node: Node) -> None:
     body = given.source_file()
     body = body[body.index(b"\x08\x00\x05\x00CS") :]

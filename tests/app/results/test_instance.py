@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
-from app.results.instance import place
+from app.results.instance import KINDS, is_own_series, place
 from app.results.source import read_source
 from tests.app.results.given import BARE, source_file
 from tests.model_store.made import manifest
@@ -70,3 +70,15 @@ def test_content_is_no_older_than_the_image_and_the_model(
 def test_content_of_an_undated_image_is_as_old_as_the_model() -> None:
     placed = place(read_source(source_file(**BARE)), manifest(), "report", 1)
     assert placed["content_date"] == date(2026, 1, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_series_of_results_is_known_by_its_uid(kind: str) -> None:
+    series = place(SOURCE, manifest(), kind, 1)["series_instance_uid"]
+
+    assert is_own_series(SOURCE.StudyInstanceUID, series, manifest())
+    assert is_own_series(SOURCE.StudyInstanceUID, series, manifest(version=7))
+    assert not is_own_series("1.2.9", series, manifest())
+    assert not is_own_series(SOURCE.StudyInstanceUID, series, manifest(name="other"))
+    assert not is_own_series(SOURCE.StudyInstanceUID, SOURCE.SeriesInstanceUID, manifest())
+    assert not is_own_series(SOURCE.StudyInstanceUID, None, manifest())

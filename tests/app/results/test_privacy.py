@@ -12,6 +12,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from tests.app.results import given
     planted = dict(PatientName="Planted", PatientID="Planted" * 20, StudyDate="Planted")
+    planted["IssuerOfPatientID"] = ["Planted\x07", "Planted"]
     file = given.source_file(**given.WRONG | planted)
 logging.basicConfig(level=logging.INFO)
 from app.results.secondary_capture import secondary_capture

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 
+from app.codes import WarningCode
 from app.results.secondary_capture import secondary_capture
 from app.results.source import read_source
 from tests.app.results.given import (
@@ -25,9 +26,11 @@ from tests.app.results.given import (
 from tests.model_store.made import manifest
 
 
-def captured(elements: dict[str, Any] | None = None, target: Any = "pneumonia") -> bytes:
+def captured(
+    elements: dict[str, Any] | None = None, target: Any = "pneumonia", **changes: Any
+) -> bytes:
     source = read_source(source_file(**(elements or {})))
-    return secondary_capture(source, reading(), manifest(), overlay(), target)
+    return secondary_capture(source, reading(**changes), manifest(), overlay(), target)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -67,6 +70,15 @@ def test_refers_to_the_image_and_says_what_it_is() -> None:
         "PNEUMONIA: probability of pneumonia 0.8765. For research use only: not a medical device."
     )
     assert (image.Manufacturer, image.ManufacturerModelName) == ("pneumoscope", "pneumonia 1")
+
+
+def test_says_that_a_person_should_read_the_image_and_why() -> None:
+    image = parse(captured(warnings=[WarningCode.LUNGS_CUT_OFF, WarningCode.LOW_RESOLUTION]))
+
+    assert image.ImageComments == (
+        "PNEUMONIA: probability of pneumonia 0.8765. A person should read the image: lungs_cut_off,"
+        " low_resolution. For research use only: not a medical device."
+    )
 
 
 def test_the_same_image_gives_the_same_bytes() -> None:

@@ -74,12 +74,6 @@ def test_what_is_wrong_counts_as_unknown(keyword: str) -> None:
     assert source[keyword].is_empty if keyword in TYPE_2 else keyword not in source
 
 
-def test_a_value_of_another_representation_counts_as_unknown() -> None:
-    file = source_file().replace(b"\x10\x00\x20\x00LO", b"\x10\x00\x20\x00SH")
-
-    assert read_source(file)["PatientID"].is_empty
-
-
 @pytest.mark.parametrize(
     ("character_set", "name"),
     [
@@ -150,6 +144,26 @@ def test_highdicom_knows_every_class_that_is_not_refused() -> None:
             continue
         with pytest.raises(Problem, match="SOP class"):
             read_source(source_file(SOPClassUID=uid))
+
+
+def test_a_file_without_its_preamble_is_read() -> None:
+    assert read_source(source_file()[132:]) == read_source(source_file())
+
+
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+def test_a_shortage_is_neither_a_broken_file_nor_an_unknown_value(
+    shortage: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise shortage
+
+    file = source_file()
+    monkeypatch.setattr("app.results.source.validate_value", fail)
+    with pytest.raises(shortage):
+        read_source(file)
+    monkeypatch.setattr("app.results.source.dcmread", fail)
+    with pytest.raises(shortage):
+        read_source(file)
 
 
 def test_a_broken_file_is_told_from_an_incomplete_one() -> None:

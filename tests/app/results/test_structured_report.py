@@ -7,6 +7,7 @@ from highdicom.sr import ComprehensiveSR
 from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage
 
+from app.codes import Label, WarningCode
 from app.results.source import read_source
 from app.results.structured_report import report_uid, structured_report
 from tests.app.results.given import (
@@ -67,13 +68,14 @@ def test_is_valid(elements: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_is_read_by_dsrdump(tmp_path: Path) -> None:
-    data = reported(warnings=["not_like_a_chest_xray"])
+    data = reported(warnings=[WarningCode.NOT_LIKE_A_CHEST_XRAY])
     shown = checked(data, tmp_path, "dsrdump", "+Pl", "+Pc", package="dcmtk")
 
     for line in (
         '<CONTAINER:(126000,DCM,"Imaging Measurement Report")=CONTINUOUS>',
         '<has obs context TEXT:(121015,DCM,"Device Observer Model Name")="pneumonia 1">',
         '<contains CODE:(233604007,SCT,"Pneumonia")=(52101004,SCT,"Present")>',
+        '<contains CODE:(121075,DCM,"Recommendation")=(128201,DCM,"For Physician Review")>',
         '<contains TEXT:(121106,DCM,"Comment")="Warning: not_like_a_chest_xray">',
     ):
         assert line in shown
@@ -93,12 +95,56 @@ def test_belongs_to_the_patient_and_the_study_in_a_series_of_its_own() -> None:
     assert "PatientOrientation" not in report
 
 
-@pytest.mark.parametrize(("label", "code"), [("PNEUMONIA", "52101004"), ("NORMAL", "272519000")])
+@pytest.mark.parametrize(
+    ("label", "code"),
+    [("PNEUMONIA", "52101004"), ("NORMAL", "272519000"), ("INDETERMINATE", "373068000")],
+)
 def test_the_finding_is_present_or_absent(label: str, code: str) -> None:
-    [evaluation] = group(reported(label=label)).get_qualitative_evaluations()
+    [evaluation] = group(reported(label=Label(label))).get_qualitative_evaluations()
 
     assert (evaluation.name.value, evaluation.name.scheme_designator) == ("233604007", "SCT")
     assert evaluation.value.value == code
+
+
+def evaluations(data: bytes) -> list[tuple[str, str]]:
+    """The questions and answers after that about pneumonia, as codes."""
+    found = group(data).get_qualitative_evaluations()[1:]
+    return [(_code(one.name), _code(one.value)) for one in found]
+
+
+def _code(concept: Any) -> str:
+    return f"{concept.scheme_designator} {concept.value}"
+
+
+def test_a_clear_image_is_recommended_to_nobody() -> None:
+    assert evaluations(reported()) == []
+
+
+@pytest.mark.parametrize(
+    ("warning", "coded"),
+    [
+        (WarningCode.NO_LUNGS_FOUND, [("SCT 39607008", "DCM 122288")]),
+        (WarningCode.LUNGS_CUT_OFF, [("DCM 111052", "DCM 111209")]),
+        (WarningCode.LATERAL_VIEW, [("DCM 111031", "SCT 399067008")]),
+        (WarningCode.NOT_LIKE_A_CHEST_XRAY, []),
+        (WarningCode.LOW_RESOLUTION, []),
+    ],
+)
+def test_that_a_person_should_read_is_coded_and_why_as_far_as_dicom_can(
+    warning: WarningCode, coded: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    data = reported(warnings=[warning])
+
+    assert evaluations(data) == [("DCM 121075", "DCM 128201"), *coded]
+    assert f"Reason for review: {warning}" in comments(data)
+    assert_valid(data, tmp_path)
+
+
+def test_that_no_label_can_be_excluded_is_for_a_person_too() -> None:
+    data = reported(prediction_set=[Label.NORMAL, Label.PNEUMONIA])
+
+    assert evaluations(data) == [("DCM 121075", "DCM 128201")]
+    assert comments(data)[-1] == "Reason for review: both_labels_possible"
 
 
 @pytest.mark.parametrize("probability", [PROBABILITY, 0.0, 1.0, 1e-12, 1 / 3])
@@ -155,11 +201,17 @@ def test_says_what_it_is_for_and_who_should_read_on() -> None:
         "For research use only: not a medical device.",
         "Conformal prediction set: PNEUMONIA",
     ]
-    unsure = reported(prediction_set=["NORMAL", "PNEUMONIA"], warnings=["low_resolution", "other"])
+    unsure = reported(
+        prediction_set=[Label.NORMAL, Label.PNEUMONIA],
+        warnings=[WarningCode.LOW_RESOLUTION, WarningCode.NOT_A_CHEST],
+    )
     assert comments(unsure)[1:] == [
         "Conformal prediction set: NORMAL, PNEUMONIA (a person should read the image)",
         "Warning: low_resolution",
-        "Warning: other",
+        "Warning: not_a_chest",
+        "Reason for review: both_labels_possible",
+        "Reason for review: low_resolution",
+        "Reason for review: not_a_chest",
     ]
 
 

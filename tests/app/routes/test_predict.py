@@ -2,12 +2,28 @@
 
 import hashlib
 import re
+from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from tests import synthetic
 from tests.app.imaging.dicoms import dicom
+from training import phantoms
+
+_RANDOM = np.random.default_rng(0)
+NO_CHESTS = {
+    name: synthetic.encode(pixels)
+    for name, pixels in {
+        "a blank image": np.zeros((300, 300), np.uint8),
+        "a white image": np.full((300, 300), 255, np.uint8),
+        "noise": _RANDOM.integers(0, 256, (300, 300), np.uint8),
+        "a checkerboard": synthetic.checkerboard(),
+        "a hand": phantoms.hand(_RANDOM),
+        "a knee": phantoms.knee(_RANDOM),
+    }.items()
+}
 
 
 def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) -> None:
@@ -21,7 +37,10 @@ def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) ->
         "probability",
         "threshold",
         "prediction_set",
+        "review",
+        "reasons",
         "warnings",
+        "lungs",
         "input",
         "model",
     }
@@ -31,6 +50,12 @@ def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) ->
         "format": "PNG",
         "sha256": hashlib.sha256(xray).hexdigest(),
     }
+    assert set(body["lungs"]) == {"found", "box", "cut_off"}
+    assert body["lungs"]["found"] is True
+    assert body["lungs"]["cut_off"] is False
+    left, top, right, bottom = body["lungs"]["box"]
+    assert (left, top) == pytest.approx((0.15, 0.15), abs=0.05)
+    assert (right, bottom) == pytest.approx((0.87, 0.71), abs=0.05)
     assert body["model"]["name"] == "pneumonia"
     assert body["model"]["version"] == 1
     assert body["model"]["engine"] in ("openvino", "tensorflow")
@@ -77,12 +102,52 @@ def test_every_answer_has_an_id_of_its_own_and_its_stage_times(
     assert re.fullmatch(timing, answers[0].headers["server-timing"])
 
 
-def test_an_image_unlike_the_training_images_is_warned_of(client: httpx.Client) -> None:
-    checkerboard = synthetic.checkerboard()
+@pytest.mark.parametrize("pneumonia", [False, True])
+def test_a_clear_image_needs_no_person(client: httpx.Client, pneumonia: bool) -> None:
+    image = synthetic.encode(synthetic.chest(2, pneumonia=pneumonia))
 
-    body = client.post("/predict", files={"file": synthetic.encode(checkerboard)}).json()
+    body = client.post("/predict", files={"file": image}).json()
 
-    assert "not_like_a_chest_xray" in body["warnings"]
+    assert body["prediction_set"] == [body["label"]]
+    assert (body["review"], body["reasons"], body["warnings"]) == (False, [], [])
+
+
+@pytest.mark.parametrize("pneumonia", [False, True])
+def test_an_image_unlike_the_training_images_gets_no_label(
+    client: httpx.Client, pneumonia: bool
+) -> None:
+    image = synthetic.encode(synthetic.strange(7, pneumonia=pneumonia))
+
+    body = client.post("/predict", files={"file": image}).json()
+
+    assert body["lungs"]["found"]
+    assert body["label"] == "INDETERMINATE"
+    assert (body["probability"] >= body["threshold"]) is pneumonia
+    assert body["prediction_set"] == ["NORMAL", "PNEUMONIA"]
+    assert body["warnings"] == ["not_like_a_chest_xray"]
+    assert body["review"] is True
+    assert body["reasons"] == ["both_labels_possible", "not_like_a_chest_xray"]
+
+
+@pytest.mark.parametrize("image", NO_CHESTS.values(), ids=NO_CHESTS.keys())
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
+def test_an_image_without_lungs_is_refused(client: httpx.Client, path: str, image: bytes) -> None:
+    answer = client.post(path, files={"file": image})
+
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "not_a_chest_xray"
+    assert answer.json()["detail"].startswith("No lungs were found in the image")
+
+
+def test_batch_tells_the_image_without_lungs(client: httpx.Client, xray: bytes) -> None:
+    files = [("file", part) for part in (xray, NO_CHESTS["a hand"])]
+
+    first, second = client.post("/predict/batch", files=files).json()["items"]
+
+    assert first["prediction"]["label"] == "PNEUMONIA"
+    assert second["prediction"] is None
+    assert second["problem"]["code"] == "not_a_chest_xray"
 
 
 def test_batch_answers_in_order_with_a_problem_for_each_bad_file(
@@ -139,7 +204,8 @@ def test_what_a_dicom_file_says_of_itself_is_warned_of(client: httpx.Client) -> 
 
     body = client.post("/predict", files={"file": data}).json()
 
-    assert {"lateral_view", "not_a_chest"} <= set(body["warnings"])
+    assert {"lateral_view", "not_a_chest"} <= set(body["warnings"]) & set(body["reasons"])
+    assert body["review"] is True
 
 
 def test_a_dicom_file_that_is_no_radiograph_is_a_problem(client: httpx.Client) -> None:
@@ -150,3 +216,19 @@ def test_a_dicom_file_that_is_no_radiograph_is_a_problem(client: httpx.Client) -
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert answer.json()["code"] == "unreadable_image"
     assert "Doe" not in answer.text
+
+
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+def test_a_shortage_is_no_fault_of_the_image(
+    client: httpx.Client, xray: bytes, monkeypatch: pytest.MonkeyPatch, shortage: type[Exception]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise shortage("Planted")
+
+    monkeypatch.setattr("app.reader.decode", fail)
+    for path in ("/predict", "/explain", "/predict/batch"):
+        answer = client.post(path, files={"file": xray})
+        assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        assert answer.json()["code"] == "short_of_resources"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "Planted" not in answer.text

@@ -87,3 +87,14 @@ def test_openapi_offers_a_file_dialog_and_lists_the_problems(client: httpx.Clien
     assert form["properties"]["file"] == {"type": "string", "format": "binary"}
     assert {"400", "413", "415", "422", "503"} <= predict["responses"].keys()
     assert "application/problem+json" in predict["responses"]["413"]["content"]
+
+
+def test_openapi_tells_the_codes_that_programs_go_by(client: httpx.Client) -> None:
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+
+    assert schemas["Label"]["enum"] == ["NORMAL", "PNEUMONIA", "INDETERMINATE"]
+    assert {"no_lungs_found", "not_like_a_chest_xray"} <= set(schemas["WarningCode"]["enum"])
+    assert {"both_labels_possible", "lungs_cut_off"} <= set(schemas["Reason"]["enum"])
+    possible = schemas["Prediction"]["properties"]["prediction_set"]["items"]
+    assert possible["enum"] == ["NORMAL", "PNEUMONIA"]
+    assert "maps" in schemas["MappedExplanation"]["properties"]

@@ -1,0 +1,76 @@
+"""The graph beside a SavedModel gives its answers, and lies in three pieces."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.inference import openvino_engine
+from app.inference.engine import OUTPUTS
+from app.inference.openvino_engine import OpenVINOEngine
+from app.inference.openvino_graph import GRAPH, WEIGHTS, read
+from app.inference.silent_openvino import ov
+from model_store.store import ModelVersion
+from tests import tiny
+from tests.app.inference import models
+from tests.conftest import needs_vnni
+from training import openvino_graph
+
+
+@needs_vnni
+def test_each_stage_takes_what_an_earlier_one_gives(tiny_model: ModelVersion) -> None:
+    known = {"image"}
+    for stage in read(ov.Core(), tiny_model.path):
+        assert {port.any_name for port in stage.inputs} <= known
+        known |= {name for port in stage.outputs for name in port.names}
+    assert set(OUTPUTS) <= known
+
+
+@needs_vnni
+def test_the_stages_answer_in_float32_as_the_whole_graph_does(tiny_model: ModelVersion) -> None:
+    core, images = ov.Core(), tiny.drawn(4, 1000)
+    float32 = {"INFERENCE_PRECISION_HINT": "f32"}
+    known = {"image": images}
+    for stage in read(core, tiny_model.path):
+        compiled = core.compile_model(stage, "CPU", float32)
+        results = compiled({port.any_name: known[port.any_name] for port in stage.inputs})
+        known |= {name: results[port] for port in compiled.outputs for name in port.names}
+    whole = core.compile_model(core.read_model(tiny_model.path / GRAPH), "CPU", float32)(images)
+    for name in OUTPUTS:
+        np.testing.assert_allclose(known[name], whole[name], rtol=1e-4, atol=1e-4)
+
+
+@needs_vnni
+def test_on_average_the_logit_is_not_shifted(tiny_model: ModelVersion) -> None:
+    images = tiny.drawn(tiny.FITTED_TO)
+    batches = np.split(images, len(images) // OpenVINOEngine.max_batch)
+    exact, rounded = (
+        np.concatenate([OpenVINOEngine(tiny_model.path, made).infer(b).logit for b in batches])
+        for made in (False, True)
+    )
+    assert abs(np.median(exact - rounded)) < 0.01 * np.abs(exact).mean()
+
+
+def test_a_savedmodel_that_sees_no_colours_gets_no_graph(tmp_path: Path) -> None:
+    folder = models.save(tmp_path / "1")
+    assert openvino_graph.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
+    assert not (folder / GRAPH).exists()
+    assert not (folder / WEIGHTS).exists()
+
+
+def test_a_cpu_without_8_bits_writes_none(
+    tiny_model: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = models.copied(tiny_model.path, tmp_path, GRAPH, WEIGHTS)
+    monkeypatch.setattr(openvino_engine, "_CPU", tmp_path / "none")
+    assert openvino_graph.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
+    assert not (folder / GRAPH).exists()
+
+
+@needs_vnni
+def test_writing_it_twice_gives_the_same_answers(tiny_model: ModelVersion, tmp_path: Path) -> None:
+    folder = models.copied(tiny_model.path, tmp_path, GRAPH, WEIGHTS)
+    assert openvino_graph.write(folder, tiny.drawn(tiny.FITTED_TO)) is True
+    images = tiny.drawn(2, 1000)
+    first, second = (OpenVINOEngine(path, True).infer(images) for path in (folder, tiny_model.path))
+    assert first.logit == pytest.approx(second.logit, abs=1e-6)
