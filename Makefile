@@ -5,6 +5,9 @@ PORT ?=
 HOST :=
 
 BIN := .venv/bin
+# What the images install: the same versions, and the SHA-256 of each file.
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make constraints' -c constraints.txt
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
@@ -31,9 +34,11 @@ format: .venv/dev.stamp ## put the code into the style
 bench: .venv/benchmarks.stamp ## install the contestants, measure the service against them; needs wrk
 	$(BIN)/python -m benchmarks
 
-constraints: .venv/python.stamp ## write constraints.txt anew after a change of pyproject.toml
+constraints: .venv/python.stamp ## write constraints.txt and requirements anew after a change of pyproject.toml
 	$(BIN)/pip install uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
+	$(COMPILE) --extra signing pyproject.toml requirements/build.in -o requirements/cpu.txt
+	$(COMPILE) --extra gpu --extra signing pyproject.toml requirements/build.in -o requirements/gpu.txt
 
 clean: ## remove .venv and all that the tools leave behind, but no trained model
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info

@@ -5,6 +5,7 @@ import logging
 import sys
 from datetime import datetime
 from functools import partial
+from math import ceil
 from typing import Annotated
 
 import typer
@@ -15,6 +16,9 @@ from app.protocol import refusing
 from app.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
+
+# For what is still at work when the last upload has come.
+_LAST_SECONDS = 5
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -38,6 +42,8 @@ def serve() -> None:
         # They would have paths and queries in the log.
         ws="none",
         access_log=False,
+        # As long as an upload may take, and as the slowest reader of an answer is waited for.
+        timeout_graceful_shutdown=ceil(reader.settings.upload_seconds) + _LAST_SECONDS,
     )
 
 
@@ -101,6 +107,15 @@ def read(
         sys.exit(asyncio.run(work(load_reader(settings))))
     except (ModelError, command.ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
+
+
+@cli.command()
+def licences() -> None:
+    """List the licences of all that is installed with the service."""
+    from app.licences import of_what_ships
+
+    for line in of_what_ships():
+        typer.echo("\t".join(line))
 
 
 def _log_to_standard_error() -> None:

@@ -4,6 +4,7 @@ What is not the field that is asked for is passed over, and never kept.
 """
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -33,7 +34,7 @@ class _Files:
 
     def _start(self) -> None:
         self._name, self._value, self._disposition = b"", b"", b""
-        self._chunks: list[bytes] = []
+        self._file = BytesIO()
         self._is_wanted = self._is_named = False
 
     def on_part_begin(self) -> None:
@@ -63,12 +64,12 @@ class _Files:
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._is_wanted:
-            self._chunks.append(data[start:end])
+            self._file.write(memoryview(data)[start:end])
 
     def on_part_end(self) -> None:
         if self._is_wanted:
-            data = b"".join(self._chunks)
-            self._chunks = []
+            # Not `read`, which copies.
+            data = self._file.getvalue()
             if self._is_named or format_of(data):
                 self.found.append(data)
 

@@ -1,5 +1,6 @@
 """The service: `create_app`, and the ASGI entry `app.main:app`."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app import logs, problems, schemas
+from app import environment, logs, problems, schemas
 from app.inference import engine
 from app.lingering import Lingering
 from app.metrics import Metrics
@@ -120,6 +121,12 @@ def app_or_exit() -> FastAPI:
 
 def settings_or_exit(kind: type[S]) -> S:
     """The environment's settings, or one sentence on standard error and the end."""
+    # Of all the commands, for they may share one environment.
+    from app.pacs.settings import NodeSettings
+
+    known = environment.names(Settings) + environment.names(NodeSettings)
+    if sentence := environment.unknown(os.environ, known):
+        _end(sentence)
     try:
         return kind()
     except ValidationError as error:

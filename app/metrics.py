@@ -48,4 +48,13 @@ class Metrics:
         self.warnings = Counter(
             "pneumoscope_warnings", "Warnings given with answers", ["code"], registry=registry
         )
+        self.connections = Gauge(
+            "pneumoscope_connections", "Open HTTP connections", registry=registry
+        )
+        self.connections_closed = Counter(
+            "pneumoscope_connections_closed",
+            "HTTP connections closed by the service before their time",
+            ["reason"],
+            registry=registry,
+        )
         self.model = Info("pneumoscope_model", "The model that answers", registry=registry)

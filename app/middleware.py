@@ -12,7 +12,7 @@ from uuid import uuid4
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import problems
+from app import admission, problems
 from app.metrics import Metrics
 
 log = logging.getLogger("pneumoscope")
@@ -53,6 +53,7 @@ class Observe:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        admission.comes_from((scope.get("client") or ("",))[0])
         request_id, status, started = uuid4().hex, 0, time.perf_counter()
 
         async def answer(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""HTTP as uvicorn speaks it, save that a full service refuses before there is a task for a request.
+"""HTTP within bounds, save that a full service refuses before there is a task for a request.
 
 A full service is asked most of all, and what it spends on refusals it takes from its answers. So
 these are counted, but have neither an id nor a line in the log of their own.
@@ -11,14 +11,15 @@ import time
 from fastapi.routing import APIRoute
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app import problems
+from app import connections, problems
+from app.connections import Bounded, Crowd
 from app.reader import Reader
 from app.routes import explain, predict
-from app.upgrades import DeafProtocol
 
 log = logging.getLogger("pneumoscope")
 
 _SECONDS_BETWEEN_LINES = 10.0
+_GRACE_SECONDS = 5.0
 
 
 class _Over(RequestResponseCycle):
@@ -29,22 +30,19 @@ class _Over(RequestResponseCycle):
         self.message_event = asyncio.Event()
 
 
-def refusing(reader: Reader) -> type[DeafProtocol]:
+def refusing(reader: Reader) -> type[Bounded]:
     """The protocol for uvicorn's `http`, which refuses readings while the reader is full.
 
     What is asked in another way than most clients do (with a query, from a page of another origin,
     to close the connection, or without reading the answers) goes through the app, which refuses it
     just so.
     """
-    response = problems.response(problems.busy())
-    lines = [b"HTTP/1.1 %d Service Unavailable" % response.status_code]
-    lines += [b"%b: %b" % header for header in response.raw_headers]
-    refusal = b"\r\n".join([*lines, b"", bytes(response.body)])
+    busy = problems.busy()
+    refusal = connections.raw(busy)
+    status = f"{busy.details.status:d}"
     # A proxy may take the prefix off the path, or leave it there.
     refused = {
-        f"{prefix}{route.path}".encode(): reader.metrics.requests.labels(
-            route.path, str(response.status_code)
-        )
+        f"{prefix}{route.path}".encode(): reader.metrics.requests.labels(route.path, status)
         for prefix in {"", reader.settings.root_path}
         for route in (*predict.router.routes, *explain.router.routes)
         if isinstance(route, APIRoute)
@@ -52,16 +50,28 @@ def refusing(reader: Reader) -> type[DeafProtocol]:
     over = _Over()
     logged = -_SECONDS_BETWEEN_LINES
 
-    class Refusing(DeafProtocol):
-        def on_headers_complete(self) -> None:
-            if not (reader.is_full and self.url in refused and self._is_plain_post()):
-                super().on_headers_complete()
+    settings = reader.settings
+
+    class Refusing(Bounded):
+        crowd = Crowd(
+            reader.metrics,
+            connections.most_connections(settings.max_connections),
+            # The app tells a slow client first.
+            settings.upload_seconds + _GRACE_SECONDS,
+        )
+
+        def on_request(self) -> None:
+            if not (self.url in refused and self._is_plain_post() and self._is_refused()):
+                super().on_request()
                 return
             refused[self.url].inc()
             self.transport.write(refusal)
             self.cycle = over
             self.on_response_complete()
             say()
+
+        def _is_refused(self) -> bool:
+            return reader.refuses(self.client[0] if self.client else "")
 
         def _is_plain_post(self) -> bool:
             return (

@@ -6,15 +6,18 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from app import cores, problems
+from app import admission, cores, heartbeat, problems
+from app.admission import Place, Room, Turns
 from app.imaging import overlay
 from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
+from app.imaging.room import PixelRoom
 from app.inference.batcher import Batcher
 from app.inference.engine import OUTPUTS, Engine
 from app.lungs import NoLungsError, outline
@@ -26,6 +29,8 @@ from model_store.store import ModelError
 
 log = logging.getLogger("pneumoscope")
 
+# A picture of more pixels than this many squares of its longest side is reduced before it waits.
+_KEPT = 2
 T = TypeVar("T")
 
 
@@ -42,23 +47,32 @@ class Reader:
             metrics,
         )
         self._ready = False
-        self._in_flight = 0
+        # A body alone always finds room.
+        most_bytes = max(settings.max_bytes_in_flight, settings.max_upload_bytes)
+        self._room = Room(settings.max_in_flight, most_bytes)
         self._batcher = Batcher(engine, metrics)
         # As many decoded images as keep the engine busy: others wait as the bytes of their files,
         # which are smaller.
-        self._decoded = asyncio.Semaphore(2 * engine.streams * engine.max_batch)
-        self._pool = ThreadPoolExecutor(cores.available(), thread_name_prefix="imaging")
+        self._decoded = Turns(2 * engine.streams * engine.max_batch)
+        threads = cores.available()
+        self._turns = Turns(threads)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
+        self._pixels = PixelRoom(settings.max_pixels_at_once)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; ready once the warm-up has passed."""
         self._batcher.start()
-        warm_up = asyncio.create_task(self._warm_up())
+        besides = [asyncio.create_task(self._warm_up())]
+        if self.settings.heartbeat:
+            beating = heartbeat.beat(self.settings.heartbeat, lambda: self._ready)
+            besides.append(asyncio.create_task(beating))
         try:
             yield
         finally:
-            warm_up.cancel()
-            await asyncio.gather(warm_up, return_exceptions=True)
+            for task in besides:
+                task.cancel()
+            await asyncio.gather(*besides, return_exceptions=True)
             await self._batcher.stop()
             self._pool.shutdown()
 
@@ -74,23 +88,23 @@ class Reader:
     @property
     def is_full(self) -> bool:
         """Whether every place for a request in flight is taken."""
-        return self._in_flight >= self.settings.max_in_flight
+        return self._room.is_full
+
+    def refuses(self, address: str) -> bool:
+        """Whether a request from there is sure to find no place."""
+        return self._room.has_none_for(address)
 
     @asynccontextmanager
-    async def admitted(self) -> AsyncIterator[None]:
+    async def admitted(self) -> AsyncIterator[Place]:
         """Hold one of the places for requests in flight.
 
         Raises:
-            Problem: 503 while not ready, or where every place is taken.
+            Problem: 503 while not ready, where every place is taken, or where it is needed more by
+                a client that has fewer.
         """
         self.check_ready()
-        if self.is_full:
-            raise problems.busy()
-        self._in_flight += 1
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
+        async with self._room.place() as place:
+            yield place
 
     async def read(self, data: bytes) -> Reading:
         """Read an image file's bytes.
@@ -102,13 +116,19 @@ class Reader:
         seconds: dict[str, float] = {}
 
         def prepare() -> tuple[Radiograph, np.ndarray]:
-            radiograph = decode(data, self.settings.max_pixels, self.settings.overlay_max_side)
-            return radiograph, to_model_input(radiograph.pixels)
+            side = self.settings.overlay_max_side
+            with self._pixels.holding() as take:
+                radiograph = decode(data, self.settings.max_pixels, side, take)
+                image = to_model_input(radiograph.pixels)
+                if radiograph.pixels.size > _KEPT * side**2:
+                    pixels = overlay.shrink(radiograph.pixels, side)
+                    radiograph = replace(radiograph, pixels=pixels)
+            return radiograph, image
 
         came = time.perf_counter()
-        async with self._decoded:
-            waited = time.perf_counter() - came
+        async with self._decoded.taken():
             radiograph, image = await self.timed("decode", seconds, prepare)
+            waited = time.perf_counter() - came - seconds["decode"]
             answers, queued, inferred = await self._batcher.infer(image)
         seconds |= {"queue": waited + queued, "infer": inferred}
         for stage in ("queue", "infer"):
@@ -148,9 +168,18 @@ class Reader:
         return await self.timed("render", reading.seconds, draw)
 
     async def timed(self, stage: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
-        """Work in a thread; the seconds that it took are noted under the stage's name."""
+        """Work in a thread, when it is the client's turn.
+
+        The seconds that it took are noted under the stage's name.
+        """
+        loop = asyncio.get_running_loop()
+        await self._turns.take()
         started = time.perf_counter()
-        result = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        working = self._pool.submit(work)
+        # When the thread is free, which a client that hung up does not make it.
+        working.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.give_back))
+        admission.begins()
+        result = await asyncio.wrap_future(working)
         seconds[stage] = time.perf_counter() - started
         self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return result

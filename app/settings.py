@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from app.environment import EnvironmentSettings
 from app.imaging.decode import DEFAULT_MAX_PIXELS, DEFAULT_PICTURE_SIDE
 from app.inference.engine import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
@@ -43,7 +44,7 @@ def _wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{message}", {"message": message})
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """What an operator may change; every field is an environment variable."""
 
     model_config = SettingsConfigDict(
@@ -79,12 +80,24 @@ class Settings(BaseSettings):
     max_pixels: int = Field(DEFAULT_MAX_PIXELS, gt=0, description="most pixels an image may have")
     max_files: int = Field(16, gt=0, description="most files in one `/predict/batch`")
     max_in_flight: int = Field(64, gt=0, description="requests at work at once; beyond it, 503")
+    max_bytes_in_flight: int = Field(
+        256 * 2**20, gt=0, description="bytes of all request bodies at once; beyond it, 503"
+    )
+    max_pixels_at_once: int = Field(
+        DEFAULT_MAX_PIXELS, gt=0, description="pixels that are decoded at once; others wait"
+    )
+    max_connections: int = Field(
+        512, gt=0, description="connections at once; beyond it, those that wait longest are closed"
+    )
     unsuitable: Literal["refuse", "warn"] = Field(
         "refuse",
         description="an image without lungs: `refuse` it, or answer with the label INDETERMINATE",
     )
     overlay_max_side: int = Field(
         DEFAULT_PICTURE_SIDE, ge=64, description="longest side of an overlay, in pixels"
+    )
+    heartbeat: Path | None = Field(
+        None, description="file that is written every 5 s while all is well; none if unset"
     )
 
     @property

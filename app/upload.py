@@ -5,10 +5,11 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from io import BytesIO
 
 from fastapi import Request
 
-from app import form
+from app import admission, form
 from app.imaging.formats import format_of
 from app.problems import Problem, too_large, too_slow
 
@@ -39,12 +40,16 @@ async def one_file(request: Request, limit: int, seconds: float) -> bytes:
     Raises:
         Problem: 400 for none, an empty one, several or a malformed form; 408 where it has not come
             after `seconds`; 413 over `limit` bytes; 415 for a body of another type, and for a
-            compressed one.
+            compressed one; 503 where there is no room for its bytes.
     """
     async with _deadline(seconds):
         media_type = _media_type(request)
         if not media_type or _FILE_TYPE.fullmatch(media_type):
-            data = b"".join([chunk async for chunk in _limited(request, limit)])
+            body = BytesIO()
+            async for chunk in _limited(request, limit):
+                body.write(chunk)
+            # Not `read`, which copies.
+            data = body.getvalue()
             if not media_type and not format_of(data):
                 raise _unknown_type()
             return plain(data)
@@ -109,13 +114,16 @@ async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes]:
     """The body's chunks, up to `limit` bytes of them."""
     _check_coding(request)
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        raise too_large(limit)
+    if declared.isdecimal():
+        if int(declared) > limit:
+            raise too_large(limit)
+        admission.hold(int(declared))
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
             raise too_large(limit)
+        admission.hold(received)
         yield chunk
 
 

@@ -21,6 +21,7 @@ from pydicom.uid import (
 
 from app.imaging import jpeg
 from app.imaging.errors import UnreadableImageError, has_too_many_scans
+from app.imaging.overhead import check_parts
 
 # A decoder would read progressive frames too, each scan of which costs a pass over every pixel.
 _FRAME_HEADERS = {
@@ -43,6 +44,8 @@ _SIGNED = 0x80
 _MOST_TILES = 4096
 _MOST_PRECINCTS = 50_000
 _MOST_LAYERS = 100
+# Of the main header and of all tile-parts, of which a tile may have several.
+_MOST_SEGMENTS = 8 * _MOST_TILES
 _LEAST_CODE_BLOCK = 8  # log2 of its pixels
 
 
@@ -93,6 +96,7 @@ def _wasteful() -> UnreadableImageError:
 def _jpeg(codestream: bytes, frame_headers: tuple[int, ...]) -> Frame:
     if has_too_many_scans(codestream):
         raise _wasteful()
+    check_parts(codestream, "JPEG")
     try:
         header = jpeg.header_of(codestream)
     except jpeg.JpegError as error:
@@ -155,8 +159,11 @@ def _segments(codestream: bytes) -> Iterator[tuple[int, bytes, int]]:
     Yields:
         The marker, the segment's content, and where it ends; at last, the End Of Codestream.
     """
-    offset, tile_part_end = len(_START_OF_CODESTREAM), 0
+    offset, tile_part_end, count = len(_START_OF_CODESTREAM), 0, 0
     while offset + 2 <= len(codestream):
+        count += 1
+        if count > _MOST_SEGMENTS:
+            raise _wasteful()
         (marker,) = struct.unpack_from(">H", codestream, offset)
         if marker == _END_OF_CODESTREAM:
             yield marker, b"", offset + 2

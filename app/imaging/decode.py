@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers th
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.codes import WarningCode
-from app.imaging import jpeg
+from app.imaging import jpeg, overhead
 from app.imaging.errors import (
     MOST_SCANS,
     UnreadableImageError,
@@ -23,6 +23,7 @@ from app.imaging.errors import (
     has_too_many_scans,
 )
 from app.imaging.formats import DICOM, format_of
+from app.imaging.room import Take, unbounded
 
 MODEL_SIDE = 224
 DEFAULT_MAX_PIXELS = 40_000_000
@@ -70,6 +71,7 @@ def decode(
     data: bytes,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     picture_side: int = DEFAULT_PICTURE_SIDE,
+    take: Take = unbounded,
 ) -> Radiograph:
     """Decode a JPEG, PNG, WebP, TIFF, BMP or DICOM file.
 
@@ -85,6 +87,8 @@ def decode(
             DICOM object that is no projection radiograph.
         MemoryError: memory is short.
         ImportError: a decoder could not be loaded.
+
+    `take` is told how many pixels are about to be decoded, and may wait.
     """
     image_format = format_of(data)
     if image_format is None:
@@ -93,10 +97,12 @@ def decode(
         # Here, since pydicom takes 24 MB and a tenth of a second of a start that may never need it.
         from app.imaging.dicom import read_dicom
 
-        pixels, warnings = read_dicom(data, max_pixels)
+        pixels, warnings = read_dicom(data, max_pixels, take)
         height, width = pixels.shape
     else:
-        pixels, (width, height), warnings = _read(data, image_format, max_pixels, picture_side)
+        pixels, (width, height), warnings = _read(
+            data, image_format, max_pixels, picture_side, take
+        )
     if min(width, height) < MODEL_SIDE:
         warnings = (*warnings, LOW_RESOLUTION)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -114,11 +120,12 @@ def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _read(
-    data: bytes, image_format: str, max_pixels: int, picture_side: int
+    data: bytes, image_format: str, max_pixels: int, picture_side: int, take: Take
 ) -> tuple[npt.NDArray[np.uint8], tuple[int, int], tuple[WarningCode, ...]]:
     """The pixels, the upright size and the warnings of a file of a type that Pillow reads."""
     if image_format == "JPEG" and has_too_many_scans(data):
         raise UnreadableImageError(f"The JPEG image has more than {MOST_SCANS} scans.")
+    overhead.check_parts(data, image_format)
     if image_format == "JPEG":
         _check_kind(data)
     message = f"The {image_format} image is broken or truncated."
@@ -127,9 +134,13 @@ def _read(
         Image.open(BytesIO(data), formats=[image_format]) as image,
     ):
         _check_size(image, max_pixels)
+        if image_format == "JPEG":
+            overhead.check_scans(data, image.width * image.height)
         # Not `n_frames`, for which a TIFF's every directory would be read.
         several = getattr(image, "is_animated", False)
         full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
+        # Of a JPEG as many as its draft has.
+        take(image.width * image.height)
         pixels = _grayscale(image)
     return pixels, full or pixels.shape[::-1], (MULTIPLE_FRAMES,) if several else ()
 

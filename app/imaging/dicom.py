@@ -27,6 +27,7 @@ from app.imaging.errors import (
     check_not_too_small,
 )
 from app.imaging.grayscale import contradicts_itself, to_gray
+from app.imaging.room import Take, unbounded
 
 LATERAL_VIEW = WarningCode.LATERAL_VIEW
 NOT_A_CHEST = WarningCode.NOT_A_CHEST
@@ -69,7 +70,7 @@ _MOST_BYTES_A_PIXEL = 3
 
 
 def read_dicom(
-    data: bytes, max_pixels: int
+    data: bytes, max_pixels: int, take: Take = unbounded
 ) -> tuple[npt.NDArray[np.uint8], tuple[WarningCode, ...]]:
     """Decode a DICOM file of one radiograph, as it is meant to be seen.
 
@@ -94,6 +95,7 @@ def read_dicom(
         dataset = dicom_file.read(data, max_pixels * _MOST_BYTES_A_PIXEL + _MOST_HEADER)
         _check_object(dataset)
         _check_pixels(dataset, max_pixels)
+        take(dataset.Columns * dataset.Rows)
         return to_gray(decode_frame(dataset), dataset), tuple(_warnings(dataset))
 
 

@@ -81,6 +81,6 @@ def check_not_too_small(width: int, height: int) -> None:
         )
 
 
-def has_too_many_scans(jpeg: bytes) -> bool:
-    """Whether a JPEG or JPEG-LS codestream has more than 100 scans."""
-    return any(islice(_START_OF_SCAN.finditer(jpeg), MOST_SCANS, None))
+def has_too_many_scans(jpeg: bytes, most: int = MOST_SCANS) -> bool:
+    """Whether a JPEG or JPEG-LS codestream has more scans than that."""
+    return any(islice(_START_OF_SCAN.finditer(jpeg), most, None))

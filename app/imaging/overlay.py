@@ -63,7 +63,7 @@ def overlay(
     Returns:
         uint8 `[height, width, 3]`, in OpenCV's BGR order, of the radiograph's aspect ratio.
     """
-    picture = _shrink(pixels, max_side)
+    picture = shrink(pixels, max_side)
     height, width = picture.shape
     peak = max(float(np.abs(cam).max()), float(np.finfo(np.float32).tiny))
     evidence = (cam if target == "pneumonia" else -cam) / peak
@@ -95,7 +95,8 @@ def _draw(picture: npt.NDArray[np.uint8], contours: Sequence[npt.NDArray[np.floa
     cv2.polylines(picture, curves, True, _CYAN, thickness, cv2.LINE_AA, _FRACTION_BITS)
 
 
-def _shrink(pixels: npt.NDArray[np.uint8], max_side: int) -> npt.NDArray[np.uint8]:
+def shrink(pixels: npt.NDArray[np.uint8], max_side: int) -> npt.NDArray[np.uint8]:
+    """Reduce uint8 `[height, width]` until its longest side is `max_side`, if it is longer."""
     scale = max_side / max(pixels.shape)
     if scale >= 1:
         return pixels

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 import requests
 from dicomweb_client import DICOMwebClient
 from pydantic import SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 from pydicom import Dataset
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from app.environment import EnvironmentSettings
 from app.imaging import dicom_file  # noqa: F401  (silences pydicom)
 from app.pacs.destinations import (
     DUPLICATE,
@@ -62,7 +63,7 @@ class FailedError(DeferredError):
         self.status = status
 
 
-class Credentials(BaseSettings):
+class Credentials(EnvironmentSettings):
     """Who asks, from the environment: a token, or a user name and a password, or nobody."""
 
     model_config = SettingsConfigDict(env_prefix="PNEUMOSCOPE_DICOMWEB_", frozen=True)

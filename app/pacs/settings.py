@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.environment import EnvironmentSettings
 
 # PS3.5, table 6.2-1: up to 16 characters of ASCII but the backslash, and not only spaces.
 _AE_TITLE = re.compile(r"(?=.*[^ ])[ -\[\]-~]{1,16}")
@@ -67,7 +69,7 @@ def _destination(value: Any) -> Any:
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 
 
-class NodeSettings(BaseSettings):
+class NodeSettings(EnvironmentSettings):
     """What an operator may change about the node; every field is an environment variable."""
 
     model_config = SettingsConfigDict(env_prefix="PNEUMOSCOPE_NODE_", frozen=True)

@@ -55,6 +55,8 @@ _PATTERNS = {
     "BurnedInAnnotation": re.compile("YES|NO"),
     "LossyImageCompression": re.compile("0[01]"),
 }
+# In bytes; the longest name has 3 components of 64 characters.
+_LONGEST = 4096
 _ANYTHING = re.compile(".*", re.DOTALL)
 # More lenient than PS3.5, 9.1, which forbids leading zeros: a study is found under the UID it has.
 _UID = re.compile(r"(?=.{1,64}$)\d+(\.\d+)*", re.ASCII)
@@ -145,6 +147,10 @@ def _check(values: dict[str, Any]) -> None:
 def _value(dataset: Dataset, keyword: str) -> Any:
     """An attribute's value, or None where it is absent, empty or not allowed."""
     try:
+        # While it is bytes still: each number of a list would become an object.
+        raw = dataset.get_item(keyword)
+        if isinstance(raw.value, bytes) and len(raw.value) > _LONGEST:
+            return None
         element = dataset[keyword]
         several = element.value if isinstance(element.value, MultiValue) else [element.value]
         vr, multiplicity = dictionary_VR(keyword), dictionary_VM(keyword)

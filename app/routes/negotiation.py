@@ -11,6 +11,7 @@ from app.problems import Problem
 
 DICOM = "application/dicom"
 JSON = "application/json"
+_LONGEST = 1024
 
 
 def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
@@ -23,9 +24,12 @@ def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
             answer to another into.
 
     Raises:
-        Problem: 406 where none suits.
+        Problem: 406 where none suits, and for a header of over 1,024 characters.
     """
     header = request.headers.get("accept", "*/*")
+    # The parser takes a time that grows with its square.
+    if len(header) > _LONGEST:
+        header = ""
     # The less desirable first, which is what mimeparse expects.
     offers = [DICOM, *media_types] if is_dicom(data) else media_types
     try:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.inference import engine
 from app.inference.engine import Answers
@@ -27,7 +28,7 @@ from tests.answered import answers
 
 @contextmanager
 def serving(
-    app: FastAPI, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    app: ASGIApp, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
 ) -> Iterator[httpx.Client]:
     """Serve an app on a free port, by uvicorn's protocol or this one, and give a client of it."""
     config = uvicorn.Config(app, port=0, http=http, log_config=None, access_log=False)

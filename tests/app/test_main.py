@@ -252,3 +252,20 @@ def test_a_setting_that_cannot_be_is_named() -> None:
     assert ended.returncode == 1
     assert ended.stderr.startswith("pneumoscope: PNEUMOSCOPE_PORT: ")
     assert "70000" not in ended.stderr
+
+
+def test_a_misspelt_setting_is_named() -> None:
+    ended = subprocess.run(
+        COMMAND,
+        env=_environment(max_upload_byte="SECRET"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "pneumoscope: PNEUMOSCOPE_MAX_UPLOAD_BYTE is no setting. "
+        "Did you mean PNEUMOSCOPE_MAX_UPLOAD_BYTES?\n"
+    )

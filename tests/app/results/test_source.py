@@ -1,3 +1,4 @@
+import time
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -32,6 +33,22 @@ def test_patient_and_study_are_taken_over() -> None:
     assert (source.StudyInstanceUID, source.SeriesInstanceUID) == (STUDY, SERIES)
     assert source.SOPInstanceUID == IMAGE
     assert source.PatientOrientation == ["L", "F"]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("LossyImageCompressionRatio", "1\\" * 1_000_000 + "1"),
+        ("LossyImageCompressionMethod", "ISO_10918_1\\" * 200_000 + "ISO_10918_1"),
+        ("StudyDescription", "x" * 2_000_000),
+    ],
+)
+def test_a_value_without_end_is_not_read(keyword: str, value: str) -> None:
+    data = source_file(**{keyword: value.split("\\") if "\\" in value else value})
+    started = time.thread_time()
+
+    assert keyword not in read_source(data)
+    assert time.thread_time() - started < 0.5
 
 
 def test_nothing_else_is_taken_over() -> None:
