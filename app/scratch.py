@@ -5,11 +5,13 @@ fonts. They go into a folder that lasts as long as the process, unless KERAS_HOM
 name others; one that lasts also keeps ImageNet's weights, once a training has downloaded them.
 """
 
+import atexit
 import os
 from tempfile import TemporaryDirectory
 
 _VARIABLES = ("KERAS_HOME", "MPLCONFIGDIR")
 
 _folder = TemporaryDirectory(prefix="pneumoscope-")
+atexit.register(_folder.cleanup)
 for _variable in _VARIABLES:
     os.environ.setdefault(_variable, _folder.name)

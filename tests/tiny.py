@@ -100,8 +100,10 @@ class _Tiny(tf.Module):
         self._mean = tf.Variable(mean)
         self._where = tf.Variable(_where_lungs_are())
         self._weights = tf.Variable(np.zeros((CELLS, CELLS), np.float32))
-        inside = self._lungs(tf.constant(smooth)).numpy().mean(axis=0) > 0.3
-        self._weights.assign(_fitted((smooth - mean) * inside, np.arange(len(images)) % 2 * 2 - 1))
+        lungs = self._lungs(tf.constant(smooth))
+        _, inside = _around(lungs > 0.5)
+        seen = self._argued(gray, inside).numpy() * (lungs.numpy().mean(axis=0) > 0.3)
+        self._weights.assign(_fitted(seen, np.arange(len(images)) % 2 * 2 - 1))
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[tf.TensorSpec((None, MODEL_SIDE, MODEL_SIDE, 1), tf.uint8, name="image")]
@@ -111,11 +113,7 @@ class _Tiny(tf.Module):
         cells, smooth = self._seen(gray, self._average)
         lungs = self._lungs(smooth)
         field, inside = _around(lungs > 0.5)
-        # What is around the lungs, in colours, as the shipped model's classifier sees it.
-        window = tf.repeat(tf.repeat(inside, PIXELS, axis=1), PIXELS, axis=2)[..., tf.newaxis]
-        colours = tf.repeat(gray, COLOURS, axis=3) * window
-        _, read = self._seen(colours, self._average_of_colours)
-        argues = self._weights * (read - self._mean) * inside
+        argues = self._weights * self._argued(gray, inside)
         logit = tf.reduce_sum(argues, axis=(1, 2))
         larger = tf.image.resize(lungs[..., tf.newaxis], (CELLS * PLACES, CELLS * PLACES))
         return {
@@ -132,6 +130,13 @@ class _Tiny(tf.Module):
         cells = tf.nn.relu(tf.nn.conv2d(image, average, PIXELS, "VALID"))
         smooth = tf.nn.relu(tf.nn.conv2d(cells, self._blur, 1, "SAME"))
         return tf.reduce_mean(cells, axis=-1), tf.reduce_mean(smooth, axis=-1)
+
+    def _argued(self, gray: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
+        """How far the field is off the mean; in colours, as the shipped classifier sees it."""
+        window = tf.repeat(tf.repeat(inside, PIXELS, axis=1), PIXELS, axis=2)[..., tf.newaxis]
+        colours = tf.repeat(gray, COLOURS, axis=3) * window
+        _, smooth = self._seen(colours, self._average_of_colours)
+        return (smooth - self._mean) * inside
 
     def _lungs(self, smooth: tf.Tensor) -> tf.Tensor:
         centred = smooth - tf.reduce_mean(smooth, axis=(1, 2), keepdims=True)

@@ -9,6 +9,8 @@ LABELS = {
     "pneumoscope_stage_seconds": {"stage"},
     "pneumoscope_batch_size": set(),
     "pneumoscope_queue_depth": set(),
+    "pneumoscope_connections": set(),
+    "pneumoscope_connections_closed": set(),
     "pneumoscope_predictions": {"label"},
     "pneumoscope_probability": set(),
     "pneumoscope_warnings": {"code"},
