@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.inference.openvino_engine import OpenVINOEngine, has_vnni
-from app.inference.openvino_graph import FIELD, GRAPH, LUNGS, WEIGHTS
+from app.inference.openvino_graph import FIELD, GRAPH, WEIGHTS
 from app.inference.silent_openvino import ops, ov
 from training.answers import infer
 from training.nodes import FLOAT32, compute, constant, is_a
@@ -30,7 +30,6 @@ def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
     if field is None or not has_vnni():
         return False
     field.set_friendly_name(FIELD)
-    _lungs(model).set_friendly_name(LUNGS)
     logit = model.output("logit").get_node().input_value(0)
     (expected,) = compute(model, [logit], images, FLOAT32)
     quantise(model, field, images)
@@ -50,11 +49,6 @@ def _shift(logit: ov.Output, by: float) -> None:
         target.replace_source_output(shifted.output(0))
     logit.set_names(set())
     shifted.output(0).set_names(names)
-
-
-def _lungs(model: ov.Model) -> ov.Node:
-    """P(lung), before it is cleaned."""
-    return next(node for node in model.get_ordered_ops() if is_a(node, "Sigmoid"))
 
 
 def _field(model: ov.Model) -> ov.Node | None:

@@ -20,8 +20,8 @@ class OpenVINOEngine:
     """The model compiled for this CPU.
 
     Where the version has a graph that was made for it, and the CPU instructions for 8 bits, most of
-    what reads the field in 8 bits, the rest of the networks in bfloat16 where the CPU has it, and
-    what lies between them in float32. Elsewhere the SavedModel in float32.
+    what reads the field in 8 bits and the rest of it in bfloat16 where the CPU has that, and what
+    finds and shows the field in float32. Elsewhere the SavedModel in float32.
     """
 
     name = "openvino"
@@ -58,7 +58,7 @@ class OpenVINOEngine:
                     properties.inference_num_threads(): cores.available(),
                 },
             )
-            for model, precision in zip(models, (fast, ov.Type.f32, fast), strict=False)
+            for model, precision in zip(models, (ov.Type.f32, fast), strict=False)
         ]
         self.device = str(core.get_property("CPU", properties.device.full_name()))
         self.streams = int(stages[0].get_property(properties.streams.num()))
