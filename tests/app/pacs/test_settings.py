@@ -62,7 +62,6 @@ def test_the_environment(
         ("destination", "PACS@pacs.example:70000"),
         ("destination", "@pacs.example:104"),
         ("destination", "https://"),
-        ("ae_title", ""),
         ("ae_title", "   "),
         ("ae_title", "SEVENTEEN_LETTERS"),
         ("ae_title", "BACK\\SLASH"),
