@@ -67,7 +67,12 @@ def _bentoml(runtime: str) -> Contestant:
 _TITLES = {"tensorflow": "TensorFlow", "openvino": "OpenVINO"}
 _SERVE = (str(Path(_PYTHON).with_name("pneumoscope")), "serve")
 # The engine of a machine without a GPU, whatever this one has: the others compute on the CPU too.
-_OURS = {"PNEUMOSCOPE_PORT": "{port}", "PNEUMOSCOPE_ENGINE": "openvino"}
+# A drawn chest, which is what is sent where there are no X-rays, is no chest to the lung finder.
+_OURS = {
+    "PNEUMOSCOPE_PORT": "{port}",
+    "PNEUMOSCOPE_ENGINE": "openvino",
+    "PNEUMOSCOPE_UNSUITABLE": "warn",
+}
 
 OURS = Contestant("pneumoscope", _SERVE, environment=_OURS)
 OTHERS = (

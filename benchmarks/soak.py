@@ -170,7 +170,13 @@ def _serving(
     command = command or [sys.executable, "-c", "from app.start import main; main()", "serve"]
     process = subprocess.Popen(  # noqa: S603
         command,
-        env={**os.environ, "PNEUMOSCOPE_HOST": HOST, "PNEUMOSCOPE_PORT": str(port)},
+        env={
+            **os.environ,
+            "PNEUMOSCOPE_HOST": HOST,
+            "PNEUMOSCOPE_PORT": str(port),
+            # The images are drawn.
+            "PNEUMOSCOPE_UNSUITABLE": "warn",
+        },
         stdout=log,
         stderr=subprocess.STDOUT,
     )
