@@ -110,15 +110,20 @@ def fit(model_root: Path, folder: Path) -> None:
     # isort: split
     from tests.conftest import FEW, LOOSE
     from tests.training import tiny
-    from training import cli, export, model, negatives
+    from training import cli, export, fit_lungs, model, negatives
 
     vars(model)["build"] = tiny.build
+    vars(fit_lungs)["load"] = tiny.finder
     vars(negatives)["COUNT"] = FEW
     vars(export)["_TOLERANCE"] = vars(export)["_GRAPH_TOLERANCE"] = LOOSE
     tiny.images(folder / "data" / "train")
     short = ["--head-epochs", "1", "--small-epochs", "1", "--epochs", "1", "--weights", "none"]
-    run = ["--run", str(folder / "run")]
-    cli.app(["fit", str(folder / "data"), *run, *short], standalone_mode=False)
+    lungs, run = folder / "lungs", ["--run", str(folder / "run")]
+    lungs.mkdir()
+    (lungs / "command.txt").write_text("python -m training lungs")
+    (lungs / fit_lungs.METRICS).write_text("{}")
+    given = [f"kermany={folder / 'data'}", "--lungs", str(lungs)]
+    cli.app(["fit", *given, *run, *short], standalone_mode=False)
     store = ["--model-store", str(folder / "store")]
     cli.app(["export", *run, *store], standalone_mode=False)
 

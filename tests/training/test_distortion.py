@@ -43,7 +43,8 @@ def test_the_mask_moves_with_the_lungs() -> None:
     for _ in range(DRAWS):
         placed, lungs = distortion._placed(image, mask, random)
         inside = placed[::2, ::2][lungs > 0.95]
-        assert inside.size == 0 or (inside > 150).mean() > 0.97
+        # The mask's places are twice the image's, so that rims are half a pixel off.
+        assert inside.size == 0 or (inside > 150).mean() > 0.95
 
 
 def test_some_images_are_mirrored_turned_enlarged_and_reduced() -> None:
