@@ -68,6 +68,9 @@ def fit(config: Config, run: Path) -> Path:
         answered = _answered(finder, data.load(others, "images without masks"))
         rate = config.learning_rate / 2
         every = train + nothing + answered
+        # A model of its own: one that resumed remembers its epoch, and would begin there again.
+        first, finder = finder, lungs.build(config.seed)
+        finder.set_weights(first.get_weights())
         _round(finder, every, config.more_epochs, config, run / ROUNDS[1], rate)
     dice = {
         part: _measured(finder, *_masked(parts[part], marked, f"{part} images with masks"))
@@ -179,6 +182,8 @@ def _round(
         optimizer = keras.optimizers.AdamW(
             rate, weight_decay=1e-4, use_ema=True, ema_momentum=_AVERAGING
         )
+        # Built now, so that a round that was killed after its last epoch has its averages back.
+        optimizer.build(finder.trainable_variables)
         finder.compile(optimizer, lungs.loss)
         rewind(folder)
         finder.fit(

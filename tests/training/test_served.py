@@ -140,8 +140,10 @@ def test_the_map_is_grad_cam_of_the_log_odds_laid_back_into_the_image(
 def test_the_novelty_is_the_mahalanobis_distance_of_the_roots_per_channel(
     trained: export.Trained, parts: Parts, outputs: Outputs
 ) -> None:
-    density = fit_density(export._pooled(trained, parts[data.TRAIN]))
-    pooled = export._pooled(trained, parts[data.CALIBRATION])[:8]
+    density = fit_density(
+        export._pooled(trained, parts[data.TRAIN].pixels[:: export._DENSITY_STEP])
+    )
+    pooled = export._pooled(trained, parts[data.CALIBRATION].pixels)[:8]
     centred = roots(pooled).astype(np.float64) - density.mean
     along = centred @ density.components
     beside = centred - along @ density.components.T
