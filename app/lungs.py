@@ -74,11 +74,9 @@ class Measure(NamedTuple):
 
 def find(lungs: Floats, criteria: LungCriteria) -> Lungs:
     """The lungs of a map, where there are any by the criteria."""
-    measured = measure(lungs)
-    if measured.share < criteria.least_share or measured.certainty < criteria.least_certainty:
-        return Lungs(found=False)
     mask = mask_of(lungs)
-    if not mask.any():
+    share, certainty = _measure(lungs, mask)
+    if share < criteria.least_share or certainty < criteria.least_certainty or not mask.any():
         return Lungs(found=False)
     height, width = mask.shape
     left, top, wide, high = cv2.boundingRect(mask)
@@ -89,7 +87,10 @@ def find(lungs: Floats, criteria: LungCriteria) -> Lungs:
 
 def measure(lungs: Floats) -> Measure:
     """How large, and how certain, the lungs of a map are; 0 and 0 where there is nothing."""
-    mask = mask_of(lungs)
+    return _measure(lungs, mask_of(lungs))
+
+
+def _measure(lungs: Floats, mask: Mask) -> Measure:
     inside = lungs[mask.view(np.bool_)]
     return Measure(float(mask.mean()), float(inside.mean()) if inside.size else 0.0)
 
