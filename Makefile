@@ -19,13 +19,14 @@ help: ## say what each target does
 serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000; PORT= and HOST= change it
 	$(if $(HOST),PNEUMOSCOPE_HOST=$(HOST)) $(if $(PORT),PNEUMOSCOPE_PORT=$(PORT)) $(BIN)/pneumoscope serve
 
-test: lint ## install, check the style and the types, run the tests
+test: lint ## install, check style, types and imports, run the tests
 	$(BIN)/pytest --cov
 
-lint: .venv/dev.stamp ## check the style and the types
+lint: .venv/dev.stamp ## check the style, the types and which part imports which
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/dev.stamp ## put the code into the style
 	$(BIN)/ruff check --fix

@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from app.errors import NodeError, ReadError
+from app.http.protocol import refusing
 from app.main import app_or_exit, load_reader, settings_or_exit
-from app.protocol import refusing
-from app.reader import Reader
+from app.reading.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
 
@@ -54,14 +55,14 @@ def dicom_node() -> None:
     Environment variables that start with PNEUMOSCOPE_NODE_ configure it, and those of `serve`
     configure the model.
     """
-    from app.pacs import node
-    from app.pacs.settings import NodeSettings
+    from app.pacs.node import node
+    from app.pacs.node.settings import NodeSettings
 
     _log_to_standard_error()
     settings, node_settings = settings_or_exit(Settings), settings_or_exit(NodeSettings)
     try:
         asyncio.run(node.run_until_told(node_settings, load_reader(settings)))
-    except (ModelError, node.NodeError) as error:
+    except (ModelError, NodeError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -91,8 +92,8 @@ def read(
     PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests; the environment
     variables of `serve` configure the model. Ends with 1 where an image or its results failed.
     """
-    from app.pacs import command
-    from app.pacs.polling import yesterday
+    from app.pacs.web import command
+    from app.pacs.web.polling import yesterday
 
     if study is not None and poll is None and since is None:
         work = partial(command.read_study, url=dicomweb, study=study, again=again)
@@ -105,14 +106,14 @@ def read(
     settings = settings_or_exit(Settings)
     try:
         sys.exit(asyncio.run(work(load_reader(settings))))
-    except (ModelError, command.ReadError) as error:
+    except (ModelError, ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
 @cli.command()
 def licences() -> None:
     """List the licences of all that is installed with the service."""
-    from app.licences import of_what_ships
+    from app.host.licences import of_what_ships
 
     for line in of_what_ships():
         typer.echo("\t".join(line))

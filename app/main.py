@@ -13,13 +13,14 @@ from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app import environment, logs, problems, schemas
-from app.inference import engine
-from app.lingering import Lingering
-from app.metrics import Metrics
-from app.middleware import HeadAsGet, Observe, UnderPath
-from app.reader import Reader
-from app.routes import docs, explain, predict, service
+from app.host import environment, logs
+from app.http import problems, schemas
+from app.http.lingering import Lingering
+from app.http.middleware import HeadAsGet, Observe, UnderPath
+from app.http.routes import docs, explain, predict, service
+from app.inference.load import load
+from app.reading.metrics import Metrics
+from app.reading.reader import Reader
 from app.settings import Settings
 from model_store.signature import check_signature
 from model_store.store import ModelError, resolve
@@ -46,7 +47,7 @@ def load_reader(settings: Settings) -> Reader:
     if settings.model_key:
         check_signature(model, settings.model_key)
     metrics = Metrics()
-    loaded = engine.load(model, settings.engine, settings.mixed_precision)
+    loaded = load(model, settings.engine, settings.mixed_precision)
     reader = Reader(settings, model.manifest, loaded, metrics)
     info = schemas.model(reader).model_dump()
     metrics.model.info({name: str(value) for name, value in info.items()})
@@ -122,7 +123,7 @@ def app_or_exit() -> FastAPI:
 def settings_or_exit(kind: type[S]) -> S:
     """The environment's settings, or one sentence on standard error and the end."""
     # Of all the commands, for they may share one environment.
-    from app.pacs.settings import NodeSettings
+    from app.pacs.node.settings import NodeSettings
 
     known = environment.names(Settings) + environment.names(NodeSettings)
     if sentence := environment.unknown(os.environ, known):

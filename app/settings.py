@@ -8,13 +8,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from app.environment import EnvironmentSettings
-from app.imaging.decode import DEFAULT_MAX_PIXELS, DEFAULT_PICTURE_SIDE
-from app.inference.engine import Choice
+from app.host.environment import EnvironmentSettings
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 
 # A path's own characters (RFC 3986, 3.3), in segments.
 _ROOT_PATH = re.compile(r"(/[\w.~!$&'()*+,;=:@%-]+)*", re.ASCII)
+_MOST_PIXELS = 40_000_000
 _ANY_ORIGIN = "*"
 # RFC 6454, 6.2, of what browsers fetch with.
 _ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
@@ -61,7 +60,7 @@ class Settings(EnvironmentSettings):
     ] = Field(
         (), description="origins whose pages may ask, separated by commas, or `*`; none if unset"
     )
-    engine: Choice = Field(
+    engine: Literal["auto", "tensorflow", "openvino"] = Field(
         "auto", description="`auto` takes TensorFlow where it sees a GPU, OpenVINO elsewhere"
     )
     mixed_precision: bool = Field(
@@ -77,14 +76,14 @@ class Settings(EnvironmentSettings):
     )
     max_upload_bytes: int = Field(32 * 2**20, gt=0, description="largest request body, in bytes")
     upload_seconds: float = Field(30, gt=0, description="longest time that a request body may take")
-    max_pixels: int = Field(DEFAULT_MAX_PIXELS, gt=0, description="most pixels an image may have")
+    max_pixels: int = Field(_MOST_PIXELS, gt=0, description="most pixels an image may have")
     max_files: int = Field(16, gt=0, description="most files in one `/predict/batch`")
     max_in_flight: int = Field(64, gt=0, description="requests at work at once; beyond it, 503")
     max_bytes_in_flight: int = Field(
         256 * 2**20, gt=0, description="bytes of all request bodies at once; beyond it, 503"
     )
     max_pixels_at_once: int = Field(
-        DEFAULT_MAX_PIXELS, gt=0, description="pixels that are decoded at once; others wait"
+        _MOST_PIXELS, gt=0, description="pixels that are decoded at once; others wait"
     )
     max_connections: int = Field(
         512, gt=0, description="connections at once; beyond it, those that wait longest are closed"
@@ -93,9 +92,7 @@ class Settings(EnvironmentSettings):
         "refuse",
         description="an image without lungs: `refuse` it, or answer with the label INDETERMINATE",
     )
-    overlay_max_side: int = Field(
-        DEFAULT_PICTURE_SIDE, ge=64, description="longest side of an overlay, in pixels"
-    )
+    overlay_max_side: int = Field(1024, ge=64, description="longest side of an overlay, in pixels")
     heartbeat: Path | None = Field(
         None, description="file that is written every 5 s while all is well; none if unset"
     )

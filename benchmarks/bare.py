@@ -17,7 +17,8 @@ from threading import Semaphore
 import numpy as np
 
 from app.imaging.decode import decode, to_model_input
-from app.inference.engine import Engine, load
+from app.inference.contract import Engine
+from app.inference.load import load
 from benchmarks import processes
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load

@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from app.errors import ImageError
 from app.imaging.decode import decode
-from app.imaging.errors import ImageError
 from benchmarks.images import samples
 
 MOST_SECONDS = 5.0

@@ -28,7 +28,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from training.phantoms import chest
+from training.data.phantoms import chest
 
 _SIZE = (96, 128)
 _SYNTAXES = {

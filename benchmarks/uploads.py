@@ -9,7 +9,7 @@ from PIL import Image
 
 from app.imaging.decode import MODEL_SIDE
 from benchmarks.errors import BenchmarkError
-from training.phantoms import chest
+from training.data.phantoms import chest
 
 ORIGINALS = "CHEST_XRAY_ORIGINALS"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from app.inference.engine import Answers
+from app.inference.contract import Answers
 
 SIDE = 28
 WHOLE = (0.0, 0.0, 1.0, 1.0)

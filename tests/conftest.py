@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from app.imaging.decode import to_model_input
-from app.inference.openvino_engine import has_vnni
+from app.inference.openvino import has_vnni
 from model_store.store import ModelVersion, resolve
 from tests import synthetic
-from training import data, export, lungs, model, negatives
+from training.data import labelled, negatives
+from training.export import release
+from training.fit import lungs, model
 
-ORIGIN = export.Origin(backbone="Tiny", command="pytest", seed=0)
+ORIGIN = release.Origin(backbone="Tiny", command="pytest", seed=0)
 # To draw all of `negatives.COUNT` images of each kind takes most of a measurement's time.
 FEW = 2
 # In 8 bits and bfloat16 a network of two convolutions is off by more than a deep one.
@@ -24,24 +26,24 @@ LOOSE = 0.1
 needs_vnni = pytest.mark.skipif(not has_vnni(), reason="this CPU has no instructions for 8 bits")
 
 
-def drawn(count: int, first_seed: int) -> data.Images:
+def drawn(count: int, first_seed: int) -> labelled.Images:
     """Drawn images `[count, 224, 224, 1]`, every other one with pneumonia."""
     samples, pixels = [], []
     for seed in range(first_seed, first_seed + count):
         label = seed % 2
-        samples.append(data.Sample(Path(f"{seed}.jpeg"), label, f"person{seed}"))
+        samples.append(labelled.Sample(Path(f"{seed}.jpeg"), label, f"person{seed}"))
         chest = synthetic.chest(seed, pneumonia=bool(label), size=(224, 224))
         pixels.append(to_model_input(chest))
-    return data.Images(samples, np.stack(pixels))
+    return labelled.Images(samples, np.stack(pixels))
 
 
 @pytest.fixture(scope="session")
-def parts() -> dict[str, data.Images]:
+def parts() -> dict[str, labelled.Images]:
     """The parts of a split, drawn."""
     return {
-        data.TRAIN: drawn(48, 0),
-        data.VALIDATION: drawn(24, 1000),
-        data.CALIBRATION: drawn(40, 2000),
+        labelled.TRAIN: drawn(48, 0),
+        labelled.VALIDATION: drawn(24, 1000),
+        labelled.CALIBRATION: drawn(40, 2000),
     }
 
 
@@ -60,7 +62,7 @@ def finder() -> keras.Model:
 
 
 @pytest.fixture(scope="session")
-def network(finder: keras.Model, parts: dict[str, data.Images]) -> model.Network:
+def network(finder: keras.Model, parts: dict[str, labelled.Images]) -> model.Network:
     """Two convolutions, trained for a moment on the drawn images."""
     keras.utils.set_random_seed(0)
     rgb = keras.Input((224, 224, 3))
@@ -70,28 +72,30 @@ def network(finder: keras.Model, parts: dict[str, data.Images]) -> model.Network
     tiny = model.assemble(trunk, lambda pixels: pixels / 127.5 - 1, [], 0.0, 0)
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     tiny.classifier.compile(keras.optimizers.Adam(3e-3), loss)
-    train = parts[data.TRAIN]
+    train = parts[labelled.TRAIN]
     shown = train.pixels, lungs.mark(finder, train.pixels)
     tiny.classifier.fit(shown, train.labels, batch_size=8, epochs=40, verbose=0)
     return tiny
 
 
 @pytest.fixture(scope="session")
-def trained(finder: keras.Model, network: model.Network) -> export.Trained:
+def trained(finder: keras.Model, network: model.Network) -> release.Trained:
     """Both networks."""
-    return export.Trained(finder, network)
+    return release.Trained(finder, network)
 
 
 @pytest.fixture(scope="session")
 def model_root(
-    trained: export.Trained, parts: dict[str, data.Images], tmp_path_factory: pytest.TempPathFactory
+    trained: release.Trained,
+    parts: dict[str, labelled.Images],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A model store that holds `pneumonia/1`, written by the project's own export."""
     root = tmp_path_factory.mktemp("model_store")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(negatives, "COUNT", FEW)
-        patch.setattr(export, "_GRAPH_TOLERANCE", LOOSE)
-        export.add_version(trained, parts, ORIGIN, root / "pneumonia")
+        patch.setattr(release, "_GRAPH_TOLERANCE", LOOSE)
+        release.add_version(trained, parts, ORIGIN, root / "pneumonia")
     return root
 
 

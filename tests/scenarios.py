@@ -26,8 +26,8 @@ def serve(model_root: Path, folder: Path, engine: str) -> None:
     import httpx
 
     from tests import synthetic
+    from tests.app.dicom_results import given
     from tests.app.pacs.network import free_port, wait_until
-    from tests.app.results import given
 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -57,8 +57,8 @@ def _is_ready(client: Any) -> bool:
 
 def dicom_node(model_root: Path, folder: Path) -> None:
     """Start the node, send it an image, take the results, and stop it."""
+    from tests.app.dicom_results import given
     from tests.app.pacs.network import Pacs, free_port, send, wait_until
-    from tests.app.results import given
 
     with Pacs().listening() as pacs:
         port = free_port()
@@ -79,7 +79,7 @@ def dicom_node(model_root: Path, folder: Path) -> None:
 
 def read(model_root: Path, folder: Path) -> None:
     """Read a study of a PACS that holds one image, over DICOMweb."""
-    from tests.app.results import given
+    from tests.app.dicom_results import given
 
     with _dicomweb(given.source_file()) as (url, stored):
         arguments = ["read", "--dicomweb", url, "--study", given.STUDY]
@@ -110,18 +110,21 @@ def fit(model_root: Path, folder: Path) -> None:
     # isort: split
     from tests.conftest import FEW, LOOSE
     from tests.training import tiny
-    from training import cli, export, fit_lungs, model, negatives
+    from training import cli
+    from training.data import negatives
+    from training.export import release
+    from training.fit import lung_training, model
 
     vars(model)["build"] = tiny.build
-    vars(fit_lungs)["load"] = tiny.finder
+    vars(lung_training)["load"] = tiny.finder
     vars(negatives)["COUNT"] = FEW
-    vars(export)["_TOLERANCE"] = vars(export)["_GRAPH_TOLERANCE"] = LOOSE
+    vars(release)["_TOLERANCE"] = vars(release)["_GRAPH_TOLERANCE"] = LOOSE
     tiny.images(folder / "data" / "train")
     short = ["--head-epochs", "1", "--small-epochs", "1", "--epochs", "1", "--weights", "none"]
     lungs, run = folder / "lungs", ["--run", str(folder / "run")]
     lungs.mkdir()
     (lungs / "command.txt").write_text("python -m training lungs")
-    (lungs / fit_lungs.METRICS).write_text("{}")
+    (lungs / lung_training.METRICS).write_text("{}")
     given = [f"kermany={folder / 'data'}", "--lungs", str(lungs)]
     cli.app(["fit", *given, *run, *short], standalone_mode=False)
     store = ["--model-store", str(folder / "store")]
@@ -134,7 +137,8 @@ def evaluate(model_root: Path, folder: Path, engine: str) -> None:
 
     # isort: split
     from tests.training import tiny
-    from training import cli, negatives
+    from training import cli
+    from training.data import negatives
 
     vars(negatives)["COUNT"] = 2
     tiny.images(folder / "data", size=(256, 256))
@@ -164,7 +168,7 @@ def _dicomweb(image: bytes) -> Iterator[tuple[str, list[bytes]]]:
     """A PACS that holds an image; its address, and what is stored in it."""
     from pydicom import Dataset
 
-    from tests.app.results import given
+    from tests.app.dicom_results import given
 
     header, described = given.parse(image), Dataset()
     for keyword in ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "Modality"):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.phantoms import chest
+from training.data.phantoms import chest
 
 __all__ = ["checkerboard", "chest", "encode", "strange"]
 

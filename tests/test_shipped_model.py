@@ -7,14 +7,14 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import binom
 
-from app import lungs
 from app.imaging.decode import DEFAULT_PICTURE_SIDE, decode, to_model_input
-from app.inference import engine
-from app.inference.engine import OUTPUTS, Answers
+from app.inference.contract import OUTPUTS, Answers, Engine
+from app.inference.load import load
+from app.reading import lungs
 from model_store.store import ModelVersion, resolve
 from tests import pages, synthetic
-from training import data, negatives
-from training.datasets import find_all, kermany
+from training.data import labelled, negatives
+from training.data.datasets import find_all, kermany
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -28,12 +28,12 @@ def shipped() -> ModelVersion:
 
 
 @pytest.fixture(scope="module")
-def engines(shipped: ModelVersion) -> tuple[engine.Engine, engine.Engine]:
+def engines(shipped: ModelVersion) -> tuple[Engine, Engine]:
     """The reference, and the one that serves on a CPU."""
-    return engine.load(shipped, "tensorflow"), engine.load(shipped, "openvino")
+    return load(shipped, "tensorflow"), load(shipped, "openvino")
 
 
-def _answers(loaded: engine.Engine, pixels: Pixels) -> Answers:
+def _answers(loaded: Engine, pixels: Pixels) -> Answers:
     """One image at a time, as an idle service reads them."""
     single = [loaded.infer(pixels[i : i + 1]) for i in range(len(pixels))]
     return Answers(
@@ -42,7 +42,7 @@ def _answers(loaded: engine.Engine, pixels: Pixels) -> Answers:
 
 
 def _assert_agreement(
-    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], pixels: Pixels
+    shipped: ModelVersion, engines: tuple[Engine, Engine], pixels: Pixels
 ) -> None:
     expected, found = (_answers(loaded, pixels) for loaded in engines)
     calibration = shipped.manifest.calibration
@@ -66,10 +66,10 @@ def _assert_agreement(
 @pytest.fixture(scope="module")
 def held_out(
     shipped: ModelVersion, chest_xray_dir: Path, adult_xray_dir: Path
-) -> dict[str, list[data.Sample]]:
+) -> dict[str, list[labelled.Sample]]:
     """The children and adults that the model was not trained on, by part."""
     samples = find_all([f"kermany={chest_xray_dir}", f"table={adult_xray_dir}"])
-    parts = data.split(samples, shipped.manifest.provenance.seed)
+    parts = labelled.split(samples, shipped.manifest.provenance.seed)
     return {name: [s for s in part if s.weight == 1] for name, part in parts.items()}
 
 
@@ -81,7 +81,7 @@ def _is_told_apart(shipped: ModelVersion, answers: Answers) -> npt.NDArray[np.bo
 
 
 def test_engines_agree_on_drawn_chests(
-    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine]
+    shipped: ModelVersion, engines: tuple[Engine, Engine]
 ) -> None:
     drawn = [synthetic.chest(seed, pneumonia=seed % 2 == 1) for seed in range(8)]
 
@@ -89,15 +89,15 @@ def test_engines_agree_on_drawn_chests(
 
 
 def test_engines_agree_on_originals(
-    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
+    shipped: ModelVersion, engines: tuple[Engine, Engine], originals: Path
 ) -> None:
-    images = data.load(kermany.find(originals), "originals")
+    images = labelled.load(kermany.find(originals), "originals")
 
     _assert_agreement(shipped, engines, images.pixels)
 
 
 def test_a_reduced_scale_changes_no_answer(
-    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
+    shipped: ModelVersion, engines: tuple[Engine, Engine], originals: Path
 ) -> None:
     """At half and at a quarter, wherever the image is large enough."""
     files = [sample.path.read_bytes() for sample in kermany.find(originals)]
@@ -118,16 +118,16 @@ def test_a_reduced_scale_changes_no_answer(
 
 def test_engines_agree_on_held_out_patients(
     shipped: ModelVersion,
-    engines: tuple[engine.Engine, engine.Engine],
-    held_out: dict[str, list[data.Sample]],
+    engines: tuple[Engine, Engine],
+    held_out: dict[str, list[labelled.Sample]],
 ) -> None:
-    images = data.load(held_out[data.CALIBRATION][::8], "calibration images")
+    images = labelled.load(held_out[labelled.CALIBRATION][::8], "calibration images")
 
     _assert_agreement(shipped, engines, images.pixels)
 
 
 def test_real_images_are_told_apart_and_not_warned_of(
-    shipped: ModelVersion, engines: tuple[engine.Engine, engine.Engine], originals: Path
+    shipped: ModelVersion, engines: tuple[Engine, Engine], originals: Path
 ) -> None:
     """The originals were trained on: this finds a broken path from file to answer, no quality."""
     samples = kermany.find(originals)
@@ -143,10 +143,10 @@ def test_real_images_are_told_apart_and_not_warned_of(
 
 def test_held_out_patients_are_seldom_warned_of(
     shipped: ModelVersion,
-    engines: tuple[engine.Engine, engine.Engine],
-    held_out: dict[str, list[data.Sample]],
+    engines: tuple[Engine, Engine],
+    held_out: dict[str, list[labelled.Sample]],
 ) -> None:
-    images = data.load(held_out[data.VALIDATION][::4], "validation images")
+    images = labelled.load(held_out[labelled.VALIDATION][::4], "validation images")
     warned = _is_told_apart(shipped, _answers(engines[1], images.pixels)).sum()
 
     # A model that warns of 2 % exceeds it in less than one of a hundred samples of this size.
@@ -155,10 +155,10 @@ def test_held_out_patients_are_seldom_warned_of(
 
 def test_the_evidence_lies_in_the_lungs(
     shipped: ModelVersion,
-    engines: tuple[engine.Engine, engine.Engine],
-    held_out: dict[str, list[data.Sample]],
+    engines: tuple[Engine, Engine],
+    held_out: dict[str, list[labelled.Sample]],
 ) -> None:
-    images = data.load(held_out[data.VALIDATION][::16], "validation images")
+    images = labelled.load(held_out[labelled.VALIDATION][::16], "validation images")
     answers = _answers(engines[1], images.pixels)
     for target in ("pneumonia", "normal"):
         shares = [
@@ -170,7 +170,7 @@ def test_the_evidence_lies_in_the_lungs(
 
 def test_what_is_no_chest_xray_is_told_apart(
     shipped: ModelVersion,
-    engines: tuple[engine.Engine, engine.Engine],
+    engines: tuple[Engine, Engine],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(negatives, "COUNT", 10)

@@ -25,7 +25,7 @@ from model_store.manifest import (
 )
 from model_store.store import sha256
 from tests import synthetic
-from training import openvino_graph
+from training.export import openvino_ir
 
 # Of 28 x 28 in an image, and of places of a map in a cell.
 CELLS, PIXELS, PLACES = 28, 8, 4
@@ -54,7 +54,7 @@ def write(root: Path) -> Path:
     images = drawn(FITTED_TO)
     model = _Tiny(images)
     tf.saved_model.save(model, str(folder), {"serving_default": model.serve})
-    openvino_graph.write(folder, images)
+    openvino_ir.write(folder, images)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest = Manifest(
         name="pneumonia",

@@ -1,3 +1,3 @@
 """Training, calibration, evaluation and export of the model: `python -m training --help`."""
 
-from app import scratch  # noqa: F401  (before whatever imports Keras or matplotlib)
+from app.host import scratch  # noqa: F401  (before whatever imports Keras or matplotlib)

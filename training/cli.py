@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from app.inference.engine import Choice
+from app.inference.contract import Choice
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 from training.quiet import start_keras
 
@@ -51,7 +51,7 @@ def download(
     ],
 ) -> None:
     """Fetch the Chest X-Ray Images (Pneumonia) from Kaggle, 1.2 GB."""
-    from training.download import download as run_download
+    from training.data.download import download as run_download
 
     typer.echo(f"the images are in {run_download(folder)}")
 
@@ -78,8 +78,8 @@ def lungs(
     patients are held out, and those of `fit` are the same.
     """
     start_keras()
-    from training.fit_lungs import Config
-    from training.fit_lungs import fit as run_fit
+    from training.fit.lung_training import Config
+    from training.fit.lung_training import fit as run_fit
 
     config = Config(tuple(sets), str(masks), epochs, more_epochs, learning_rate, seed)
     typer.echo(f"the weights are {run_fit(config, run)}")
@@ -126,8 +126,8 @@ def fit(
     model of a finished run.
     """
     start_keras()
-    from training.fit import Config
-    from training.fit import fit as run_fit
+    from training.fit.fine_tuning import Config
+    from training.fit.fine_tuning import fit as run_fit
 
     config = Config(
         sets=tuple(sets),
@@ -174,7 +174,7 @@ def export(
     MODEL_CARD.md, and never overwrites a version.
     """
     start_keras()
-    from training.export import export as run_export
+    from training.export.release import export as run_export
 
     text = about.read_text() if about else ""
     typer.echo(f"wrote {run_export(run, model_store / name, version, text)}")
@@ -226,11 +226,11 @@ def evaluate(
     Files of these names are overwritten; a broken image is named and left out.
     """
     start_keras()
-    from app.inference.engine import load
+    from app.inference.load import load
     from model_store.store import resolve
-    from training import datasets
-    from training.evaluate import evaluate as run_evaluate
-    from training.evaluate import summary
+    from training.data import datasets
+    from training.evaluation.evaluate import evaluate as run_evaluate
+    from training.evaluation.evaluate import summary
 
     model = resolve(model_store, name, version)
     samples = datasets.find(dataset, data_dir)
@@ -258,10 +258,12 @@ def ablate(
     computed again.
     """
     start_keras()
-    from training import ablation, datasets, fit_lungs
+    from training.data import datasets
+    from training.evaluation import ablation
+    from training.fit import lung_training
 
     views = view or list(ablation.VIEWS)
     if unknown := set(views) - set(ablation.VIEWS):
         raise typer.BadParameter(f"{unknown.pop()!r} is none of {', '.join(ablation.VIEWS)}.")
-    samples, finder = datasets.find_all(sets), fit_lungs.load(lungs)
+    samples, finder = datasets.find_all(sets), lung_training.load(lungs)
     typer.echo(ablation.ablate(samples, finder, weights, out, views, seed))

@@ -12,11 +12,10 @@ from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers th
 from PIL.JpegImagePlugin import JpegImageFile
 
 from app.codes import WarningCode
+from app.errors import UnreadableImageError, UnsupportedFormatError
 from app.imaging import jpeg, overhead
 from app.imaging.errors import (
     MOST_SCANS,
-    UnreadableImageError,
-    UnsupportedFormatError,
     blaming_the_image,
     check_not_too_many,
     check_not_too_small,
@@ -95,7 +94,7 @@ def decode(
         raise UnsupportedFormatError("The file is not a JPEG, PNG, WebP, TIFF, BMP or DICOM image.")
     if image_format == DICOM:
         # Here, since pydicom takes 24 MB and a tenth of a second of a start that may never need it.
-        from app.imaging.dicom import read_dicom
+        from app.imaging.dicom.read import read_dicom
 
         pixels, warnings = read_dicom(data, max_pixels, take)
         height, width = pixels.shape

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 
+from app.errors import ImageError, UnreadableImageError
+
 MIN_SIDE = 64
 # A scan of a few bytes costs a pass over every pixel. Real files have a dozen; libtiff, too, stops
 # reading a JPEG at 100.
@@ -17,18 +19,6 @@ SHORTAGES = (MemoryError, ImportError)
 _START_OF_SCAN = re.compile(rb"\xff\xda")
 # Decoders in C tell in words only: Pillow "out of memory error", libjpeg "Insufficient memory".
 _OUT_OF_MEMORY = re.compile(r"(out of|insufficient|not enough) memory", re.IGNORECASE)
-
-
-class ImageError(ValueError):
-    """The client's image cannot be read. The message is safe to show: it quotes no content."""
-
-
-class UnsupportedFormatError(ImageError):
-    """The bytes are not of an image type that we read."""
-
-
-class UnreadableImageError(ImageError):
-    """The image is of a type that we read, but broken, truncated, or none that we can use."""
 
 
 @contextmanager

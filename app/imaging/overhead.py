@@ -7,7 +7,8 @@ would keep a thread busy for a minute.
 import re
 import struct
 
-from app.imaging.errors import MOST_SCANS, UnreadableImageError, has_too_many_scans
+from app.errors import UnreadableImageError
+from app.imaging.errors import MOST_SCANS, has_too_many_scans
 
 # Up to a JPEG's first scan (ISO/IEC 10918-1, B.1.1): segments and stray bytes, and all fill bytes.
 _MOST_MARKERS = 4096

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from app.inference.engine import Answers, Engine
-from app.metrics import Metrics
-from app.problems import Problem, unavailable
+from app.errors import StoppingError
+from app.inference.contract import Answers, Engine
 
 
 class Timed(NamedTuple):
@@ -35,15 +35,25 @@ class Batcher:
     The queue is as long as there are requests in flight, which the service limits.
     """
 
-    def __init__(self, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, observe: Callable[[int], object]) -> None:
+        """Prepare to infer.
+
+        Args:
+            engine: the model.
+            observe: is told the size of each batch.
+        """
         self._engine = engine
-        self._metrics = metrics
+        self._observe = observe
         self._queue: asyncio.Queue[_Job] = asyncio.Queue()
         self._pool = ThreadPoolExecutor(engine.streams, thread_name_prefix="infer")
         self._streams: list[asyncio.Task[None]] = []
-        self._waiting: set[asyncio.Future[Timed]] = set()
+        self._unanswered: set[asyncio.Future[Timed]] = set()
         self._stopped = False
-        metrics.queue_depth.set_function(self._queue.qsize)
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait."""
+        return self._queue.qsize()
 
     def start(self) -> None:
         self._streams = [asyncio.create_task(self._stream()) for _ in range(self._engine.streams)]
@@ -55,21 +65,21 @@ class Batcher:
             stream.cancel()
         await asyncio.gather(*self._streams, return_exceptions=True)
         self._pool.shutdown()
-        for future in list(self._waiting):
+        for future in list(self._unanswered):
             if not future.done():
-                future.set_exception(_stopping())
+                future.set_exception(StoppingError())
 
     async def infer(self, image: npt.NDArray[np.uint8]) -> Timed:
         """Answer for one uint8 `[224, 224, 1]`.
 
         Raises:
-            Problem: 503 where the service stops before there is an answer.
+            StoppingError: the service stops before there is an answer.
         """
         if self._stopped:
-            raise _stopping()
+            raise StoppingError()
         job = _Job(image, asyncio.get_running_loop().create_future())
-        self._waiting.add(job.future)
-        job.future.add_done_callback(self._waiting.discard)
+        self._unanswered.add(job.future)
+        job.future.add_done_callback(self._unanswered.discard)
         self._queue.put_nowait(job)
         return await job.future
 
@@ -83,7 +93,7 @@ class Batcher:
                 await self._run(jobs)
 
     async def _run(self, jobs: list[_Job]) -> None:
-        self._metrics.batch_size.observe(len(jobs))
+        self._observe(len(jobs))
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         try:
@@ -99,10 +109,6 @@ class Batcher:
             if not job.future.done():
                 one = Answers(*(getattr(answers, name)[index : index + 1] for name in _FIELDS))
                 job.future.set_result(Timed(one, started - job.since, inferred))
-
-
-def _stopping() -> Problem:
-    return unavailable("stopping", "The service is stopping.")
 
 
 _FIELDS = tuple(Answers.__dataclass_fields__)

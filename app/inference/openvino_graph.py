@@ -2,8 +2,8 @@
 
 What finds the lungs and shows the field around them is computed in float32: bfloat16 moves the edge
 of a doubtful lung, and with it the box, the statistics and the answer. What reads the field takes
-two thirds of the time, and bfloat16 and 8 bits will do for it. `training.openvino_graph` writes the
-graph, and names the place.
+two thirds of the time, and bfloat16 and 8 bits will do for it. `training.export.openvino_ir` writes
+the graph, and names the place.
 """
 
 from pathlib import Path

@@ -6,17 +6,7 @@ from typing import Protocol
 
 from pydicom import Dataset, dcmread
 
-
-class UnreachableError(Exception):
-    """The PACS did not answer, or is too busy for now; sending again may succeed."""
-
-
-class DeferredError(UnreachableError):
-    """The PACS answered that it does not store this object, and may later; others it may store."""
-
-
-class RefusedError(Exception):
-    """The PACS answered that it will never store this; the message quotes nothing of the object."""
+from app.errors import DeferredError, RefusedError
 
 
 class Destination(Protocol):

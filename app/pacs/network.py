@@ -5,7 +5,7 @@ import warnings
 
 from pynetdicom import _config
 
-from app.imaging import dicom_file  # noqa: F401  (silences pydicom)
+from app.imaging.dicom import file as dicom_file  # noqa: F401  (silences pydicom)
 
 # As pydicom, it quotes what it gets: each of its modules has a logger under this one.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL + 1)

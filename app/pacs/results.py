@@ -7,25 +7,17 @@ from io import BytesIO
 from pydicom import Dataset, dcmread
 
 from app.codes import Label
-from app.imaging.dicom import LATERAL_VIEW, NOT_A_CHEST
-from app.lungs import NOT_A_CHEST_XRAY, NoLungsError
-from app.reader import Reader
-from app.results import uids
-from app.results.instance import PRODUCT, is_own_series
-from app.results.secondary_capture import secondary_capture
-from app.results.source import read_source
-from app.results.structured_report import structured_report
+from app.dicom_results import uids
+from app.dicom_results.instance import PRODUCT, is_own_series
+from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.source import read_source
+from app.dicom_results.structured_report import structured_report
+from app.errors import NoLungsError, NotReadError
+from app.imaging.dicom.read import LATERAL_VIEW, NOT_A_CHEST
+from app.reading.reader import Reader
 
 OWN_RESULT = "own_result"
 _NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
-
-
-class NotReadError(Exception):
-    """The image gets no result; `code` says why: a warning, a problem, or `own_result`."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 @dataclass(frozen=True)
@@ -79,15 +71,14 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     without lungs, unless the settings say to answer it.
 
     Raises:
-        ImageError: the file is none that can be read.
-        Problem: 422 where it lacks a UID, or is of an unknown SOP class.
+        ImageError: the file is none that can be read, or lacks what a result must refer to.
         NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
             a result.
     """
     try:
         reading = await reader.read(data)
     except NoLungsError as error:
-        raise NotReadError(NOT_A_CHEST_XRAY) from error
+        raise NotReadError(error.code) from error
     for code in reading.radiograph.warnings:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)

@@ -13,16 +13,10 @@ from pydicom.uid import (
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from app.errors import DeferredError, RefusedError, UnreachableError
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
-from app.pacs.destinations import (
-    DUPLICATE,
-    DeferredError,
-    RefusedError,
-    UnreachableError,
-    failure,
-    parsed,
-)
-from app.pacs.settings import StorageAddress
+from app.pacs.destinations import DUPLICATE, failure, parsed
+from app.pacs.node.settings import StorageAddress
 
 _SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)

@@ -16,10 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app.inference import engine
-from app.inference.engine import Answers
+from app import main
+from app.http.protocol import refusing
+from app.inference.contract import Answers
 from app.main import create_app
-from app.protocol import refusing
 from app.settings import Settings
 from model_store.store import ModelVersion, resolve
 from tests import synthetic, tiny
@@ -115,7 +115,7 @@ class Scripted:
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     scripted = Scripted()
-    monkeypatch.setattr(engine, "load", lambda *_: scripted)
+    monkeypatch.setattr(main, "load", lambda *_: scripted)
     return scripted
 
 

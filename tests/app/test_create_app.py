@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.http.protocol import refusing
 from app.main import create_app
-from app.protocol import refusing
 from app.settings import Settings
 from tests.app.conftest import Scripted, serving, wait_until_ready
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.inference.engine import Answers
+from app.inference.contract import Answers
 from benchmarks import bare
 from benchmarks.errors import BenchmarkError
 from tests.answered import answers

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from app.inference.engine import load
+from app.inference.load import load
 from benchmarks import bare
 from benchmarks.client import ask
 from benchmarks.roster import OURS

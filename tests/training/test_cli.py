@@ -9,8 +9,8 @@ import typer
 from typer.testing import CliRunner
 
 from tests.training import tiny
-from training import fit, fit_lungs
 from training.cli import app
+from training.fit import fine_tuning, lung_training
 
 COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
@@ -46,13 +46,13 @@ def test_a_wrong_call_is_a_usage_error(arguments: list[str]) -> None:
 
 
 def test_fit_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[fit.Config, Path]] = []
+    seen: list[tuple[fine_tuning.Config, Path]] = []
 
-    def record(config: fit.Config, run: Path) -> Path:
+    def record(config: fine_tuning.Config, run: Path) -> Path:
         seen.append((config, run))
         return tmp_path
 
-    monkeypatch.setattr(fit, "fit", record)
+    monkeypatch.setattr(fine_tuning, "fit", record)
     expected = tiny.config(
         tmp_path,
         lungs=str(tmp_path / "lungs"),
@@ -74,14 +74,14 @@ def test_fit_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_lungs_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[fit_lungs.Config, Path]] = []
+    seen: list[tuple[lung_training.Config, Path]] = []
 
-    def record(config: fit_lungs.Config, run: Path) -> Path:
+    def record(config: lung_training.Config, run: Path) -> Path:
         seen.append((config, run))
         return tmp_path
 
-    monkeypatch.setattr(fit_lungs, "fit", record)
-    expected = fit_lungs.Config(("kermany=a", "table=b"), "masks", 3, 2, 0.01, 7)
+    monkeypatch.setattr(lung_training, "fit", record)
+    expected = lung_training.Config(("kermany=a", "table=b"), "masks", 3, 2, 0.01, 7)
     options = [
         part
         for name, value in vars(expected).items()

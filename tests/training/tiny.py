@@ -9,7 +9,7 @@ import keras
 
 from tests import synthetic
 from tests.conftest import marking_what_is_dark
-from training import fit, fit_lungs, model
+from training.fit import fine_tuning, lung_training, model
 
 # A rate too low to move a float32 weight: the validation area never grows, so EarlyStopping and
 # ReduceLROnPlateau act at epochs that are known beforehand.
@@ -26,9 +26,9 @@ def images(folder: Path, patients: int = 10, size: tuple[int, int] = (64, 80)) -
     return folder
 
 
-def config(data: Path, **changes: Any) -> fit.Config:
+def config(data: Path, **changes: Any) -> fine_tuning.Config:
     """Of a fit whose first phases have one epoch, and whose last stops early in its fifth."""
-    still = fit.Config(
+    still = fine_tuning.Config(
         sets=(f"kermany={data}",),
         lungs="lungs",
         backbone="Tiny",
@@ -66,11 +66,11 @@ def build(
 
 
 def finder(run: Path) -> keras.Model:
-    """What stands in for `fit_lungs.load`, whatever the run."""
+    """What stands in for `lung_training.load`, whatever the run."""
     return marking_what_is_dark()
 
 
 if __name__ == "__main__":
     vars(model)["build"] = build
-    vars(fit_lungs)["load"] = finder
-    fit.fit(config(Path(sys.argv[1])), Path(sys.argv[2]))
+    vars(lung_training)["load"] = finder
+    fine_tuning.fit(config(Path(sys.argv[1])), Path(sys.argv[2]))

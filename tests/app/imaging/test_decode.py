@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from app.errors import UnsupportedFormatError
 from app.imaging.decode import LOW_RESOLUTION, MODEL_SIDE, MULTIPLE_FRAMES, decode, to_model_input
-from app.imaging.errors import UnsupportedFormatError
 from tests import synthetic
 from tests.app.imaging.files import (
     CHEST,

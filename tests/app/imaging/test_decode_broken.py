@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from app.errors import ImageError, UnreadableImageError, UnsupportedFormatError
 from app.imaging.decode import MULTIPLE_FRAMES, Radiograph, decode
-from app.imaging.errors import ImageError, UnreadableImageError, UnsupportedFormatError
 from tests.app.imaging.files import (
     CHEST,
     LENGTH,

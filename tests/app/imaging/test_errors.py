@@ -2,10 +2,11 @@ from typing import Any
 
 import pytest
 
+from app.errors import UnreadableImageError, UnsupportedFormatError
 from app.imaging.decode import decode
-from app.imaging.errors import UnreadableImageError, UnsupportedFormatError, blaming_the_image
+from app.imaging.errors import blaming_the_image
 from tests import synthetic
-from tests.app.imaging.dicoms import dicom
+from tests.app.imaging.dicom.dicoms import dicom
 from tests.app.imaging.files import encoded
 
 CHEST = synthetic.chest(size=(80, 96))
@@ -46,6 +47,6 @@ def test_a_shortage_is_not_the_image(
         monkeypatch.setattr("app.imaging.decode.Image.open", fail)
     else:
         data = dicom(CHEST)
-        monkeypatch.setattr("app.imaging.dicom.decode_frame", fail)
+        monkeypatch.setattr("app.imaging.dicom.read.decode_frame", fail)
     with pytest.raises(shortage):
         decode(data)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 from pydicom.uid import JPEG2000, JPEGBaseline8Bit
 
-from app.imaging.codestream import frame_of
+from app.errors import UnreadableImageError
 from app.imaging.decode import decode
-from app.imaging.errors import UnreadableImageError
+from app.imaging.dicom.codestream import frame_of
 from benchmarks.images import samples
 
 SIZE = 30_000_000

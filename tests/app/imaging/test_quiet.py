@@ -5,7 +5,7 @@ import sys
 
 SCRIPT = """
 import logging, warnings
-import app.imaging.dicom, app.imaging.decode, app.results.instance
+import app.imaging.dicom, app.imaging.decode, app.dicom_results.instance
 logging.basicConfig(level=0)
 for name in (
     "pydicom", "pydicom.pixels.decoders.base", "PIL", "PIL.TiffImagePlugin", "highdicom.base"

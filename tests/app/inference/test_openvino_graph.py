@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.inference import openvino_engine
-from app.inference.engine import OUTPUTS
-from app.inference.openvino_engine import OpenVINOEngine
+from app.inference import openvino as openvino_engine
+from app.inference.contract import OUTPUTS
+from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS, read
 from app.inference.silent_openvino import ov
 from model_store.store import ModelVersion
 from tests import tiny
 from tests.app.inference import models
 from tests.conftest import needs_vnni
-from training import openvino_graph
+from training.export import openvino_ir
 
 
 @needs_vnni
@@ -53,7 +53,7 @@ def test_on_average_the_logit_is_not_shifted(tiny_model: ModelVersion) -> None:
 
 def test_a_savedmodel_that_sees_no_colours_gets_no_graph(tmp_path: Path) -> None:
     folder = models.save(tmp_path / "1")
-    assert openvino_graph.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
+    assert openvino_ir.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
     assert not (folder / GRAPH).exists()
     assert not (folder / WEIGHTS).exists()
 
@@ -63,14 +63,14 @@ def test_a_cpu_without_8_bits_writes_none(
 ) -> None:
     folder = models.copied(tiny_model.path, tmp_path, GRAPH, WEIGHTS)
     monkeypatch.setattr(openvino_engine, "_CPU", tmp_path / "none")
-    assert openvino_graph.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
+    assert openvino_ir.write(folder, np.zeros((1, 224, 224, 1), np.uint8)) is False
     assert not (folder / GRAPH).exists()
 
 
 @needs_vnni
 def test_writing_it_twice_gives_the_same_answers(tiny_model: ModelVersion, tmp_path: Path) -> None:
     folder = models.copied(tiny_model.path, tmp_path, GRAPH, WEIGHTS)
-    assert openvino_graph.write(folder, tiny.drawn(tiny.FITTED_TO)) is True
+    assert openvino_ir.write(folder, tiny.drawn(tiny.FITTED_TO)) is True
     images = tiny.drawn(2, 1000)
     first, second = (OpenVINOEngine(path, True).infer(images) for path in (folder, tiny_model.path))
     assert first.logit == pytest.approx(second.logit, abs=1e-6)

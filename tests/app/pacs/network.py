@@ -13,7 +13,7 @@ from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
 
-from app.imaging.dicom import SOP_CLASSES
+from app.imaging.dicom.read import SOP_CLASSES
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
 
 LOCALHOST = "127.0.0.1"

@@ -3,14 +3,14 @@ from collections.abc import Iterator
 import pytest
 from pydicom.uid import UID, ComprehensiveSRStorage, ImplicitVRLittleEndian
 
-from app.pacs.destinations import RefusedError, UnreachableError
-from app.pacs.settings import StorageAddress
+from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.source import read_source
+from app.dicom_results.structured_report import structured_report
+from app.errors import RefusedError, UnreachableError
+from app.pacs.node.settings import StorageAddress
 from app.pacs.storage_scu import StorageDestination
-from app.results.secondary_capture import secondary_capture
-from app.results.source import read_source
-from app.results.structured_report import structured_report
+from tests.app.dicom_results import given
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port
-from tests.app.results import given
 from tests.model_store.made import manifest
 
 

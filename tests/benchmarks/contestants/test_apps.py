@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.imaging.decode import decode, to_model_input
-from app.inference.engine import load
+from app.inference.load import load
 from benchmarks.contestants import fastapi_app, runtimes
 from benchmarks.contestants.job import MODEL
 from benchmarks.measure import check

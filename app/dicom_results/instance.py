@@ -1,0 +1,125 @@
+"""What every result has in common: its place in the study, who made it, when, and as a file."""
+
+from datetime import datetime
+from importlib.metadata import version
+from io import BytesIO
+from itertools import product
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.uid import UID
+
+from app.dicom_results import uids
+from app.dicom_results.identity import carry
+from app.dicom_results.source import Source, taken
+from model_store.manifest import Manifest
+
+PRODUCT = "pneumoscope"
+FOR_RESEARCH = "For research use only: not a medical device."
+
+OVERLAY, REPORT = KINDS = ("overlay", "report")
+_LONG_STRING = 64
+# As many versions of the model as are known for its own.
+_VERSIONS = 100
+# The library notes the time of the call in these. They may be left out, and without them the
+# object that has the same UID also has the same bytes.
+_NOW = (
+    "InstanceCreationDate",
+    "InstanceCreationTime",
+    "DateOfSecondaryCapture",
+    "TimeOfSecondaryCapture",
+)
+
+
+def place(
+    source: Dataset, manifest: Manifest, kind: str, series_number: int, *parts: str
+) -> dict[str, Any]:
+    """The arguments that place an instance in the source's study, in a series of its own.
+
+    All results of one kind that one model version gives about a study share a series.
+
+    Args:
+        source: the header of the image that was read.
+        manifest: the model's.
+        kind: what the series holds, in a word or two.
+        series_number: of the kind.
+        parts: what else tells the instance from others of its kind about the same image.
+
+    Returns:
+        Keyword arguments of `highdicom.base.SOPClass`.
+    """
+    model = _model(manifest)
+    uid = instance_uid(source, manifest, kind, *parts)
+    moment = _moment(source, manifest)
+    return {
+        "series_instance_uid": _series_uid(kind, model, str(source.StudyInstanceUID)),
+        "series_number": series_number,
+        "series_description": f"For research use: {PRODUCT} {kind}, {model}"[:_LONG_STRING],
+        "sop_instance_uid": uid,
+        "instance_number": uids.number(uid),
+        "manufacturer": PRODUCT,
+        "manufacturer_model_name": model[:_LONG_STRING],
+        "software_versions": _software(),
+        "content_qualification": "RESEARCH",
+        "content_date": moment.date(),
+        "content_time": moment.time(),
+    }
+
+
+def instance_uid(source: Dataset, manifest: Manifest, kind: str, *parts: str) -> UID:
+    """The UID of the instance that `place` places; of the source, it needs no more than UIDs."""
+    study, image = str(source.StudyInstanceUID), str(source.SOPInstanceUID)
+    return uids.derive(kind, _model(manifest), _software(), study, image, *parts)
+
+
+def is_own_series(study: str, series: str | None, manifest: Manifest) -> bool:
+    """Whether a series of a study holds results, of this model or of an earlier version of it.
+
+    A copy may have another Manufacturer, as some archives put themselves there; UIDs stay.
+    """
+    versions = range(manifest.version, max(0, manifest.version - _VERSIONS), -1)
+    return series in {
+        _series_uid(kind, _model(manifest, version), study)
+        for kind, version in product(KINDS, versions)
+    }
+
+
+def to_file(instance: Dataset, source: Source) -> bytes:
+    """A result as a DICOM file (PS3.10), for the patient and the study of its source."""
+    for keyword in _NOW:
+        if keyword in instance:
+            delattr(instance, keyword)
+    for equipment in instance.get("ContributingEquipmentSequence", []):
+        if "ContributionDateTime" in equipment:
+            del equipment.ContributionDateTime
+    carry(instance, source.as_it_came)
+    file = BytesIO()
+    instance.save_as(file, enforce_file_format=True)
+    return file.getvalue()
+
+
+def device_uid(manifest: Manifest) -> UID:
+    """The UID of a model version as an observer."""
+    return uids.derive("device", manifest.name, str(manifest.version))
+
+
+def _series_uid(kind: str, model: str, study: str) -> UID:
+    return uids.derive(kind, model, study)
+
+
+def _model(manifest: Manifest, version: int | None = None) -> str:
+    return f"{manifest.name} {version or manifest.version}"
+
+
+def _software() -> str:
+    return f"{PRODUCT} {version(PRODUCT)}"
+
+
+def _moment(source: Dataset, manifest: Manifest) -> datetime:
+    """The earliest moment at which the result could have been made: image and model existed.
+
+    Content Date is required (PS3.3, C.17.2), and the time of the call would give the same UID to
+    objects that differ.
+    """
+    created = manifest.created.replace(tzinfo=None)
+    return max(created, taken(source) or created)

@@ -1,0 +1,163 @@
+"""A reading as a Comprehensive SR document (PS3.3, A.35.3) of TID 1500 (PS3.16).
+
+What is found is a question with an answer, "Pneumonia: Absent" and never a bare finding
+"Pneumonia", so that no reader who skips the answer takes it for the opposite.
+"""
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodeContentItem,
+    CodedConcept,
+    ComprehensiveSR,
+    ContentSequence,
+    DeviceObserverIdentifyingAttributes,
+    Measurement,
+    MeasurementReport,
+    MeasurementsAndQualitativeEvaluations,
+    ObservationContext,
+    ObserverContext,
+    QualitativeEvaluation,
+    RelationshipTypeValues,
+    SourceImageForMeasurementGroup,
+    TextContentItem,
+    TrackingIdentifier,
+)
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import UID
+
+from app.codes import Label, Reason
+from app.dicom_results import uids
+from app.dicom_results.instance import (
+    FOR_RESEARCH,
+    PRODUCT,
+    REPORT,
+    device_uid,
+    instance_uid,
+    place,
+    to_file,
+)
+from app.dicom_results.source import Source
+from app.reading.reading import Reading
+from model_store.manifest import Manifest
+
+_SERIES_NUMBER = 9002
+PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
+CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
+ASSOCIATED_FINDING = CodedConcept("246090004", "SCT", "Associated finding")
+PROBABILITY = codes.DCM.Probability
+# CID 240, "Present-Absent".
+_FINDINGS = {
+    Label.PNEUMONIA: codes.SCT.Present,
+    Label.NORMAL: codes.SCT.Absent,
+    Label.INDETERMINATE: codes.SCT.Undetermined,
+}
+# That a person should read the image, and why, as far as the standard has a code for it: a question
+# and an answer. Quality findings are of CID 6135.
+_REVIEW = codes.DCM.Recommendation, codes.DCM.ForPhysicianReview
+_REASONS = {
+    Reason.NO_LUNGS_FOUND: (codes.SCT.Lung, codes.DCM.NotVisualized),
+    Reason.LUNGS_CUT_OFF: (codes.DCM.QualityFinding, codes.DCM.Positioning),
+    Reason.LATERAL_VIEW: (codes.DCM.ImageView, codes.SCT.LateralProjection),
+}
+
+
+def structured_report(source: Source, reading: Reading, manifest: Manifest) -> bytes:
+    """Write a reading as a DICOM file.
+
+    Args:
+        source: the header of the image that was read, as `read_source` gives it.
+        reading: of that image.
+        manifest: the model's.
+
+    Returns:
+        The same bytes for the same arguments.
+    """
+    placed = place(source, manifest, REPORT, _SERIES_NUMBER)
+    report = MeasurementReport(
+        observation_context=_observer(manifest),
+        procedure_reported=CHEST_RADIOGRAPHY,
+        imaging_measurements=[_group(source, reading, manifest)],
+    )
+    # Nobody verifies it, and it is no definitive answer (PS3.3, C.17.2).
+    document = ComprehensiveSR(
+        evidence=[source], content=report, is_complete=True, is_final=False, **placed
+    )
+    return to_file(document, source)
+
+
+def report_uid(source: Dataset, manifest: Manifest) -> UID:
+    """The SOP Instance UID that the report about an image has, whatever is found on it.
+
+    Args:
+        source: at least the SOP Instance and the Study Instance UID of the image.
+        manifest: the model's.
+    """
+    return instance_uid(source, manifest, REPORT)
+
+
+def _observer(manifest: Manifest) -> ObservationContext:
+    """The model as the observer (TID 1004)."""
+    device = DeviceObserverIdentifyingAttributes(
+        uid=device_uid(manifest),
+        name=PRODUCT,
+        manufacturer_name=PRODUCT,
+        model_name=f"{manifest.name} {manifest.version}",
+    )
+    return ObservationContext(
+        observer_device_context=ObserverContext(
+            observer_type=codes.DCM.Device, observer_identifying_attributes=device
+        )
+    )
+
+
+def _group(
+    source: Dataset, reading: Reading, manifest: Manifest
+) -> MeasurementsAndQualitativeEvaluations:
+    """What was found on the image (TID 1501)."""
+    threshold = manifest.calibration.operating_point.threshold
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            uids.derive("tracking", manifest.name, source.SOPInstanceUID), "Pneumonia"
+        ),
+        algorithm_id=AlgorithmIdentification(
+            name=manifest.name,
+            version=str(manifest.version),
+            parameters=[f"Pneumonia is present where its probability is at least {threshold}"],
+            manufacturer=PRODUCT,
+        ),
+        measurements=[_probability(reading)],
+        qualitative_evaluations=[QualitativeEvaluation(*pair) for pair in _evaluations(reading)],
+        source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
+    )
+    group[0].ContentSequence.extend(_comment(text) for text in _comments(reading))
+    return group
+
+
+def _probability(reading: Reading) -> Measurement:
+    """The calibrated probability, of pneumonia whatever the label is (TID 300)."""
+    measurement = Measurement(PROBABILITY, reading.probability, codes.UCUM.NoUnits)
+    measurement[0].ContentSequence = ContentSequence(
+        [CodeContentItem(ASSOCIATED_FINDING, PNEUMONIA, RelationshipTypeValues.HAS_CONCEPT_MOD)]
+    )
+    return measurement
+
+
+def _evaluations(reading: Reading) -> list[tuple[Code, Code]]:
+    """Questions and answers in codes."""
+    review = [_REVIEW] if reading.review else []
+    reasons = [_REASONS[reason] for reason in reading.reasons if reason in _REASONS]
+    return [(PNEUMONIA, _FINDINGS[reading.label]), *review, *reasons]
+
+
+def _comments(reading: Reading) -> list[str]:
+    comments = [FOR_RESEARCH, f"Conformal prediction set: {', '.join(reading.prediction_set)}"]
+    if len(reading.prediction_set) > 1:
+        comments[-1] += " (a person should read the image)"
+    comments += [f"Warning: {code}" for code in reading.warnings]
+    return comments + [f"Reason for review: {code}" for code in reading.reasons]
+
+
+def _comment(text: str) -> TextContentItem:
+    return TextContentItem(codes.DCM.Comment, text, RelationshipTypeValues.CONTAINS)

@@ -1,0 +1,84 @@
+"""Around every request: an id, a metric, a line in the log, and a problem where the service fails.
+
+Neither the log nor the metrics repeat what the client sent: no path, query, header or file name,
+only the route that matched. The id is made here and sent as X-Request-ID.
+"""
+
+import logging
+import time
+import traceback
+from uuid import uuid4
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http import problems
+from app.reading import admission
+from app.reading.metrics import Metrics
+
+log = logging.getLogger("pneumoscope")
+
+_NO_ROUTE = "none"
+
+
+class HeadAsGet:
+    """ASGI middleware that answers HEAD as GET; the server omits the body (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The server's own scope stays: it tells by it that there is no body to send.
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
+
+
+class UnderPath:
+    """ASGI middleware that has a path's prefix passed over, where the proxy leaves it there."""
+
+    def __init__(self, app: ASGIApp, root_path: str) -> None:
+        self._app, self._root_path = app, root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "root_path": self._root_path}, receive, send)
+
+
+class Observe:
+    """ASGI middleware that observes each HTTP request."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        admission.comes_from((scope.get("client") or ("",))[0])
+        request_id, status, started = uuid4().hex, 0, time.perf_counter()
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception as error:
+            self._log_failure(request_id, error)
+            if not status:
+                await problems.failure()(scope, receive, answer)
+        finally:
+            endpoint = getattr(scope.get("route"), "path", _NO_ROUTE)
+            seconds = time.perf_counter() - started
+            self._metrics.requests.labels(endpoint, str(status)).inc()
+            self._metrics.request_seconds.labels(endpoint).observe(seconds)
+            log.info("%s %s %d %.1f ms", request_id, endpoint, status, seconds * 1e3)
+
+    @staticmethod
+    def _log_failure(request_id: str, error: Exception) -> None:
+        """Log where it failed, without the error's message, which may quote the client's bytes."""
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("%s failed with %s\n%s", request_id, type(error).__qualname__, where)

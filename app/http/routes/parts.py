@@ -1,0 +1,82 @@
+"""What the endpoints that take images have in common."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Request
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from app.http import upload
+from app.http.problems import MEDIA_TYPE, ProblemDetails
+from app.reading.reader import Reader
+
+T = TypeVar("T")
+_BINARY = {"type": "string", "format": "binary"}
+
+
+# Asynchronous, so that FastAPI does not send it through a thread.
+async def _reader(request: Request) -> Reader:
+    reader: Reader = request.app.state.reader
+    return reader
+
+
+ReaderDependency = Annotated[Reader, Depends(_reader)]
+
+
+async def unless_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """What the work gives; it is cancelled where the client hangs up.
+
+    Args:
+        request: whose body has been read.
+        work: what it asks for.
+
+    Raises:
+        ClientDisconnect: the client hung up.
+    """
+    working, watching = asyncio.create_task(work), asyncio.create_task(_hung_up(request))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of an endpoint, for its OpenAPI description."""
+    schema = {"schema": ProblemDetails.model_json_schema()}
+    return {
+        status: {"description": "a problem (RFC 9457)", "content": {MEDIA_TYPE: schema}}
+        for status in statuses
+    }
+
+
+def form_body(*, several: bool = False) -> dict[str, Any]:
+    """The multipart form with the image or images, for OpenAPI; Swagger UI offers a file dialog."""
+    part = {"type": "array", "items": _BINARY} if several else _BINARY
+    form = {"type": "object", "required": [upload.FIELD], "properties": {upload.FIELD: part}}
+    content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
+    if not several:
+        content |= {media_type: {"schema": _BINARY} for media_type in upload.RAW_TYPES}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_response(body: BaseModel, seconds: dict[str, float] | None = None) -> Response:
+    """A model as JSON, with its stage times, in seconds, as Server-Timing."""
+    headers = server_timing(seconds) if seconds else None
+    return Response(body.model_dump_json(), headers=headers, media_type="application/json")
+
+
+def server_timing(seconds: dict[str, float]) -> dict[str, str]:
+    """The header Server-Timing (W3C), in milliseconds."""
+    return {"Server-Timing": ", ".join(f"{k};dur={v * 1e3:.2f}" for k, v in seconds.items())}

@@ -1,0 +1,114 @@
+"""Results to the PACS: the part of the node that sends."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from contextlib import suppress
+
+from app.errors import DeferredError, RefusedError, UnreachableError
+from app.pacs.backoff import Backoff, pause
+from app.pacs.destinations import Destination
+from app.pacs.node.metrics import NodeMetrics
+from app.pacs.node.readings import POLL_SECONDS, SHORT
+from app.pacs.node.spool import Spool
+
+log = logging.getLogger("pneumoscope")
+
+_BETWEEN_FAILURES_SECONDS = 1.0
+# After so many errors of a kind that nobody knows it is the results that are at fault.
+_MOST_ERRORS = 5
+# What the machine is short of is not their fault.
+_OF_THE_MACHINE = (MemoryError, ImportError, OSError)
+_THE_PACS = "the PACS"
+
+
+class Deliveries:
+    """Sends what waits, the oldest first, a file at a time.
+
+    A file is removed as soon as the PACS has it. Killed between the two, the node sends it again,
+    and the PACS gets an object that it holds: of the same UID and the same bytes.
+    """
+
+    def __init__(self, destination: Destination, spool: Spool, metrics: NodeMetrics) -> None:
+        self._destination, self._spool, self._metrics = destination, spool, metrics
+        # Of what the PACS said of entries, and of the PACS where it said nothing.
+        self._entries, self._pacs = Backoff(), Backoff()
+        self._failures: Counter[str] = Counter()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send until it is time to stop; a file that is being sent then is finished."""
+        while not stop.is_set():
+            name = self._next()
+            if name is None:
+                await pause(stop, POLL_SECONDS)
+            elif not await self._deliver(name):
+                await pause(stop, _BETWEEN_FAILURES_SECONDS)
+
+    def _next(self) -> str | None:
+        """The entry to be sent now: the oldest of those that failed least often.
+
+        While the PACS does not answer, only what was never tried is, so that nothing that it cannot
+        store holds up the rest.
+        """
+        pacs_is_due = self._pacs.is_due(_THE_PACS)
+        due = [
+            name
+            for name in self._spool.waiting("results")
+            if self._entries.is_due(name) and (pacs_is_due or not self._failures[name])
+        ]
+        # Of equals the first one, and so the oldest.
+        return min(due, key=self._failures.__getitem__, default=None)
+
+    async def _deliver(self, name: str) -> bool:
+        """Send an entry; False where that failed, and the entry waits."""
+        started = time.perf_counter()
+        try:
+            outcome = await self._send(name)
+        # Whatever it is, the results stay, and a person can read of it.
+        except Exception as error:
+            self._failed(name, error)
+            return False
+        self._forget(name)
+        self._pacs.succeeded(_THE_PACS)
+        log.info("%s %s %.0f ms", name[:SHORT], outcome, 1000 * (time.perf_counter() - started))
+        return True
+
+    async def _send(self, name: str) -> str:
+        was_held = False
+        try:
+            for path in self._spool.files(name):
+                file = await asyncio.to_thread(path.read_bytes)
+                was_held |= await asyncio.to_thread(self._destination.store, [file])
+                path.unlink()
+                self._metrics.sent.inc()
+        except RefusedError as error:
+            self._metrics.failures.labels("refused").inc()
+            self._spool.set_aside("results", name, str(error))
+            return "refused"
+        self._spool.finish(name)
+        return "held by the PACS already" if was_held else "sent"
+
+    def _failed(self, name: str, error: Exception) -> None:
+        """Note and tell a failure."""
+        known = isinstance(error, UnreachableError)
+        self._metrics.failures.labels("unreachable" if known else "error").inc()
+        said = str(error) if known else f"Sending failed with {type(error).__name__}."
+        log.warning("%s waits: %s", name[:SHORT], said)
+        self._failures[name] += 1
+        if known and not isinstance(error, DeferredError):
+            self._pacs.failed(_THE_PACS)
+        elif self._entries.failed(name) >= _MOST_ERRORS and not known:
+            self._give_up(name, error, said)
+
+    def _give_up(self, name: str, error: Exception, said: str) -> None:
+        """Set an entry aside, unless it is the machine that is at fault."""
+        if not isinstance(error, _OF_THE_MACHINE):
+            with suppress(OSError):
+                self._spool.set_aside("results", name, said)
+                self._forget(name)
+                log.error("%s aside: %s", name[:SHORT], said)
+
+    def _forget(self, name: str) -> None:
+        self._entries.succeeded(name)
+        self._failures.pop(name, None)

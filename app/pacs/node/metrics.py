@@ -1,0 +1,44 @@
+"""The DICOM node's Prometheus metrics. No label and no value carries anything of an image."""
+
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from app.pacs.node.spool import STAGES, WAITING, Spool
+
+
+class NodeMetrics:
+    """The metrics of one node, beside those of its reader in the same registry."""
+
+    def __init__(self, registry: CollectorRegistry, spool: Spool) -> None:
+        self.received = Counter(
+            "pneumoscope_node_received", "C-STORE requests", ["outcome"], registry=registry
+        )
+        self.rejected = Counter(
+            "pneumoscope_node_rejected", "Associations rejected", ["reason"], registry=registry
+        )
+        self.images = Counter(
+            "pneumoscope_node_images", "Images taken off the queue", ["outcome"], registry=registry
+        )
+        self.sent = Counter(
+            "pneumoscope_node_results_sent", "Results that the PACS stored", registry=registry
+        )
+        self.failures = Counter(
+            "pneumoscope_node_send_failures",
+            "Attempts at sending a result that failed",
+            ["reason"],
+            registry=registry,
+        )
+        depth = Gauge(
+            "pneumoscope_node_queue", "Entries of the queue", ["stage"], registry=registry
+        )
+        age = Gauge(
+            "pneumoscope_node_oldest_seconds",
+            "Seconds for which the oldest entry has waited in its stage",
+            ["stage"],
+            registry=registry,
+        )
+        for stage in STAGES:
+            depth.labels(stage).set_function(partial(spool.depth, stage))
+        for stage in WAITING:
+            age.labels(stage).set_function(partial(spool.age, stage))

@@ -1,0 +1,107 @@
+"""The DICOM node: images come in by C-STORE, are read, and their results go to the PACS."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from app.errors import NodeError
+from app.pacs import stopping
+from app.pacs.destinations import Destination
+from app.pacs.node.answered import Answered
+from app.pacs.node.deliveries import Deliveries
+from app.pacs.node.metrics import NodeMetrics
+from app.pacs.node.readings import Readings
+from app.pacs.node.settings import NodeSettings
+from app.pacs.node.spool import Spool
+from app.pacs.node.storage_scp import StorageScp
+from app.pacs.storage_scu import StorageDestination
+from app.reading.reader import Reader
+
+log = logging.getLogger("pneumoscope")
+
+
+async def run(settings: NodeSettings, reader: Reader, stop: asyncio.Event) -> None:
+    """Receive, read and send until it is time to stop.
+
+    Images are taken from the first moment, and wait on the disk for the engine's warm-up.
+
+    Raises:
+        NodeError: another process holds the spool, or an address cannot be listened on.
+    """
+    with ExitStack() as resources:
+        spool = _spool(settings)
+        resources.callback(spool.close)
+        registry = reader.metrics.registry
+        metrics = NodeMetrics(registry, spool)
+        with _blaming("METRICS_PORT"):
+            resources.enter_context(_serving(settings, registry))
+        max_bytes = reader.settings.max_upload_bytes
+        listening = resources.enter_context(ExitStack())
+        with _blaming("PORT"):
+            listening.enter_context(StorageScp(settings, max_bytes, spool, metrics).listening())
+        log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
+        answered = Answered(settings.spool / "answered.sqlite")
+        readings = Readings(reader, spool, metrics, answered, settings.corrected)
+        deliveries = Deliveries(_destination(settings), spool, metrics)
+        async with reader.running(), asyncio.TaskGroup() as parts:
+            parts.create_task(readings.run(stop))
+            parts.create_task(deliveries.run(stop))
+            await stop.wait()
+            await asyncio.to_thread(listening.close)
+
+
+async def run_until_told(settings: NodeSettings, reader: Reader) -> None:
+    """Run until SIGTERM or SIGINT.
+
+    Raises:
+        NodeError: as `run` does.
+    """
+    # Malformed messages end pynetdicom's threads with errors that quote them.
+    threading.excepthook = _log_type
+    await run(settings, reader, stopping.on_signal())
+
+
+def _log_type(failed: threading.ExceptHookArgs) -> None:
+    log.error("A thread ended with %s", failed.exc_type.__name__)
+
+
+def _spool(settings: NodeSettings) -> Spool:
+    try:
+        return Spool(settings.spool, settings.max_queued)
+    except BlockingIOError as error:
+        raise NodeError("PNEUMOSCOPE_NODE_SPOOL: another process holds the folder.") from error
+    except OSError as error:
+        raise NodeError(f"PNEUMOSCOPE_NODE_SPOOL: {error.strerror}.") from error
+
+
+def _destination(settings: NodeSettings) -> Destination:
+    if isinstance(settings.destination, str):
+        from app.pacs.web.dicomweb import StowDestination
+
+        return StowDestination(settings.destination)
+    return StorageDestination(settings.ae_title, settings.destination)
+
+
+@contextmanager
+def _serving(settings: NodeSettings, registry: CollectorRegistry) -> Iterator[None]:
+    """Serve the metrics over HTTP while the block runs."""
+    server, thread = start_http_server(settings.metrics_port, settings.metrics_host, registry)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def _blaming(name: str) -> Iterator[None]:
+    """Name the setting with which the block fails."""
+    try:
+        yield
+    except OSError as error:
+        raise NodeError(f"PNEUMOSCOPE_NODE_{name}: {error.strerror}.") from error

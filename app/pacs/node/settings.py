@@ -1,0 +1,99 @@
+"""The DICOM node's settings, read from the environment with the prefix `PNEUMOSCOPE_NODE_`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from app.host.environment import EnvironmentSettings
+
+# PS3.5, table 6.2-1: up to 16 characters of ASCII but the backslash, and not only spaces.
+_AE_TITLE = re.compile(r"(?=.*[^ ])[ -\[\]-~]{1,16}")
+
+
+class Peer(NamedTuple):
+    """Who may send: an AE title, from any host or from one."""
+
+    ae_title: str
+    host: str | None
+
+
+class StorageAddress(NamedTuple):
+    """Where a Storage SCP listens."""
+
+    ae_title: str
+    host: str
+    port: int
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    """An error that does not quote the value."""
+    return PydanticCustomError("node_setting", "{message}", {"message": message})
+
+
+def _ae_title(value: str) -> str:
+    if not _AE_TITLE.fullmatch(value):
+        raise _wrong("An AE title has 1 to 16 ASCII characters, and no backslash")
+    return value.strip()
+
+
+def _list(value: Any) -> Any:
+    return [part for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _peer(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    title, at, host = value.strip().partition("@")
+    if at and not host:
+        raise _wrong("A peer is AE or AE@host")
+    return Peer(_ae_title(title), host or None)
+
+
+def _destination(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value.startswith(("http://", "https://")) and urlsplit(value).hostname:
+        return value
+    title, _, address = value.partition("@")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise _wrong("A destination is AE@host:port, or the http(s) URL of a DICOMweb service")
+    return StorageAddress(_ae_title(title), host.strip("[]"), int(port))
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+
+
+class NodeSettings(EnvironmentSettings):
+    """What an operator may change about the node; every field is an environment variable."""
+
+    model_config = SettingsConfigDict(env_prefix="PNEUMOSCOPE_NODE_", frozen=True)
+
+    destination: Annotated[str | StorageAddress, NoDecode, BeforeValidator(_destination)] = Field(
+        description="PACS that results go to: `AE@host:port`, or the URL of a DICOMweb service"
+    )
+    spool: Path = Field(description="folder of the queue, on a disk that outlives a restart")
+    ae_title: AeTitle = Field("PNEUMOSCOPE", description="its own AE title")
+    called_ae_titles: Annotated[tuple[AeTitle, ...], NoDecode, BeforeValidator(_list)] = Field(
+        (), description="further AE titles that it may be called by, separated by commas"
+    )
+    peers: Annotated[
+        tuple[Annotated[Peer, BeforeValidator(_peer)], ...], NoDecode, BeforeValidator(_list)
+    ] = Field((), description="who may send, `AE` or `AE@host`, separated by commas; all if unset")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(11112, gt=0, le=65535, description="port to listen on")
+    max_queued: int = Field(
+        1000, gt=0, description="images and results that wait at most; beyond it, status A700"
+    )
+    corrected: Literal["replace", "add", "aside"] = Field(
+        "replace",
+        description="what becomes of an image whose UID another one had before: results under the"
+        " same UIDs, results beside the earlier ones, or none",
+    )
+    metrics_host: str = Field("127.0.0.1", description="address to serve the metrics on")
+    metrics_port: int = Field(9400, gt=0, le=65535, description="port to serve the metrics on")

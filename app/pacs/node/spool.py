@@ -1,0 +1,204 @@
+"""A durable queue in a folder: images that wait to be read, and results that wait to be sent.
+
+    received/NAME.dcm   an image, as it arrived
+    results/NAME/       what answers it, a file each
+    aside/              an image or results that cannot go on, and NAME.txt, the reason
+    partial/            what is being written; whatever a kill leaves there was never acknowledged
+
+NAME is the SHA-256 of the image's file: it tells nothing of the patient, and an image that arrives
+twice while it waits is one entry. What is made in `partial` is synchronised with the disk before it
+is moved, as a whole, to where it counts.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from app.errors import SpoolFullError
+
+Waiting = Literal["received", "results"]
+Stage = Literal[Waiting, "aside"]
+WAITING: tuple[Waiting, ...] = get_args(Waiting)
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+_PRIVATE = 0o700
+_IMAGE, _REASON = ".dcm", ".txt"
+
+
+class Spool:
+    """The queue in one folder, which one process at a time holds.
+
+    All folders are open to the service's user alone, and so are the files.
+    """
+
+    def __init__(self, root: Path, most: int) -> None:
+        """Take the folder, and finish or undo what a kill left half done.
+
+        Args:
+            root: the folder, made where there is none.
+            most: as many images and results as may wait together.
+
+        Raises:
+            BlockingIOError: another process holds the folder.
+            OSError: it cannot be written.
+        """
+        self._root, self._most = root, most
+        root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        self._lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._partial = root / "partial"
+            shutil.rmtree(self._partial, ignore_errors=True)
+            for folder in (self._partial, *map(self._folder, STAGES)):
+                folder.mkdir(mode=_PRIVATE, exist_ok=True)
+                folder.chmod(_PRIVATE)
+        except OSError:
+            self.close()
+            raise
+        # Killed after the results were there, and before their image went.
+        for name in self.waiting("results"):
+            self._image(name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let another process have the folder."""
+        os.close(self._lock)
+
+    def put(self, parts: Sequence[bytes | memoryview]) -> str:
+        """Queue an image; once this returns, no kill and no loss of power loses it.
+
+        Args:
+            parts: of its file, in order.
+
+        Returns:
+            The entry's name, that of the first where the same file waits already.
+
+        Raises:
+            SpoolFullError: nothing was queued.
+            OSError: nothing was queued, as the disk refused.
+        """
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        name = digest.hexdigest()
+        # In the order in which an entry moves, so that none slips through between.
+        if not self._image(name).exists() and not self._results(name).exists():
+            if self.depth("received") + self.depth("results") >= self._most:
+                raise SpoolFullError
+            self._write(self._image(name), parts)
+        _synchronise(self._folder("received"))
+        return name
+
+    def waiting(self, stage: Waiting) -> list[str]:
+        """The names of a stage's entries, the oldest first."""
+        return [name for _, name in sorted(self._entries(stage))]
+
+    def depth(self, stage: Stage) -> int:
+        """How many entries a stage has."""
+        return len(self._entries(stage))
+
+    def age(self, stage: Waiting) -> float:
+        """The seconds for which a stage's oldest entry has been in it; 0 where there is none."""
+        now = time.time()
+        return max((now - since for since, _ in self._entries(stage)), default=0.0)
+
+    def read(self, name: str) -> bytes:
+        """A received image's file."""
+        return self._image(name).read_bytes()
+
+    def drop(self, name: str) -> None:
+        """Remove a received image, which gets no result."""
+        self._image(name).unlink()
+
+    def answer(self, name: str, files: Mapping[str, bytes]) -> None:
+        """Replace a received image by its results, all of them or none.
+
+        Args:
+            name: the image's.
+            files: by their names, in whose order they are sent.
+
+        Raises:
+            OSError: the image waits as before.
+        """
+        made = Path(tempfile.mkdtemp(dir=self._partial))
+        for file_name, data in files.items():
+            self._write(made / file_name, [data])
+        _synchronise(made)
+        # They are there already where the image arrived again at the moment that it was answered.
+        if not self._results(name).exists():
+            made.rename(self._results(name))
+            _synchronise(self._folder("results"))
+        self._image(name).unlink()
+
+    def files(self, name: str) -> list[Path]:
+        """The results that are still to be sent, in order; each is to be removed once it is."""
+        return sorted(self._results(name).iterdir())
+
+    def finish(self, name: str) -> None:
+        """Remove results whose files are all sent."""
+        self._results(name).rmdir()
+
+    def set_aside(self, stage: Waiting, name: str, reason: str) -> None:
+        """Move an entry out of the way, for a person to look at.
+
+        Args:
+            stage: where it is.
+            name: its name.
+            reason: a sentence that quotes nothing of the image.
+        """
+        aside = self._folder("aside")
+        entry = self._image(name) if stage == "received" else self._results(name)
+        self._write(aside / f"{name}{_REASON}", [f"{reason}\n".encode()])
+        if entry.is_dir():
+            shutil.rmtree(aside / entry.name, ignore_errors=True)
+        entry.rename(aside / entry.name)
+        _synchronise(aside)
+
+    def _entries(self, stage: Stage) -> list[tuple[float, str]]:
+        """When each entry came, in seconds since the epoch, and its name."""
+        found = []
+        for path in self._folder(stage).iterdir():
+            if path.suffix != _REASON:
+                try:
+                    found.append((path.stat().st_mtime, path.stem))
+                # It has moved on.
+                except FileNotFoundError:
+                    continue
+        return found
+
+    def _folder(self, stage: Stage) -> Path:
+        return self._root / stage
+
+    def _image(self, name: str) -> Path:
+        return self._folder("received") / f"{name}{_IMAGE}"
+
+    def _results(self, name: str) -> Path:
+        return self._folder("results") / name
+
+    def _write(self, target: Path, parts: Iterable[bytes | memoryview]) -> None:
+        """Make a file that is whole and on the disk before it has its name."""
+        descriptor, partial = tempfile.mkstemp(dir=self._partial)
+        try:
+            with open(descriptor, "wb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(descriptor)
+            os.rename(partial, target)
+        except OSError:
+            Path(partial).unlink(missing_ok=True)
+            raise
+
+
+def _synchronise(folder: Path) -> None:
+    """Have the disk know which names a folder has."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

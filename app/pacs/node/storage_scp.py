@@ -1,0 +1,238 @@
+"""Images received by C-STORE (PS3.4, annex B), and C-ECHO answered (PS3.4, annex A)."""
+
+import socket
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import NamedTuple, cast
+
+from pydicom import Dataset
+from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pynetdicom import AE, evt
+from pynetdicom.dimse_primitives import C_STORE
+from pynetdicom.dsutils import encode_file_meta
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ASSOCIATE
+from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
+from pynetdicom.transport import AssociationSocket
+
+from app.errors import SpoolFullError
+from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
+from app.imaging.dicom.read import SOP_CLASSES
+from app.imaging.errors import SHORTAGES
+from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
+from app.pacs import network  # noqa: F401  (silences pynetdicom)
+from app.pacs.node.metrics import NodeMetrics
+from app.pacs.node.settings import NodeSettings, Peer
+from app.pacs.node.spool import Spool
+from app.pacs.results import is_own
+
+_IDLE_SECONDS = 60
+# No PDU of the negotiated length comes near, and neither does a request for an association.
+_LONGEST_PDU = 2**20
+# Of a deflated dataset, up to the last element that is read here.
+_MOST_HEADER = 2**20
+_LAST_READ = Tag("Manufacturer")
+_READ = (Tag("SOPClassUID"), Tag("SOPInstanceUID"), _LAST_READ)
+
+# PS3.8, 9.3.4: rejected for good by the service user.
+_REJECTED, _BY_USER = 1, 1
+_CALLING_NOT_RECOGNISED, _CALLED_NOT_RECOGNISED = 3, 7
+
+
+class _Answer(NamedTuple):
+    """A status of PS3.4, B.2.3, how the metrics call it, and the Error Comment."""
+
+    status: int
+    outcome: str
+    comment: str = ""
+
+
+_QUEUED = _Answer(0x0000, "queued")
+_OWN = _Answer(0x0000, "own_result")
+_FULL = _Answer(0xA700, "queue_full", "The queue is full; send the image again later.")
+_NOT_WRITTEN = _Answer(0xA700, "not_written", "The image could not be written to disk.")
+_NO_MEMORY = _Answer(
+    0xA700, "no_memory", "The node is short of memory; send the image again later."
+)
+_MISMATCH = _Answer(0xA900, "mismatch", "The UIDs of the data set are not those of the request.")
+_TOO_LARGE = _Answer(0xC000, "too_large", "The data set is larger than is read.")
+_BROKEN = _Answer(0xC000, "broken", "The data set cannot be read.")
+
+
+class StorageScp:
+    """The node's side of associations that others open."""
+
+    def __init__(
+        self, settings: NodeSettings, max_bytes: int, spool: Spool, metrics: NodeMetrics
+    ) -> None:
+        """Prepare to listen.
+
+        Args:
+            settings: where, and to whom.
+            max_bytes: as large as a data set may be; no more of it is kept in memory.
+            spool: where images go.
+            metrics: where they are counted.
+        """
+        self._settings, self._max_bytes = settings, max_bytes
+        self._spool, self._metrics = spool, metrics
+        self._called = {settings.ae_title, *settings.called_ae_titles}
+        self._entity = entity = AE(settings.ae_title)
+        entity.network_timeout = entity.dimse_timeout = _IDLE_SECONDS
+        entity.add_supported_context(Verification)
+        for sop_class in SOP_CLASSES:
+            entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Answer while the block runs.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        server = self._entity.start_server(
+            (self._settings.host, self._settings.port),
+            block=False,
+            evt_handlers=[
+                (evt.EVT_CONN_OPEN, _bound),
+                (evt.EVT_REQUESTED, self._admit),
+                (evt.EVT_PDU_RECV, self._curb),
+                (evt.EVT_C_STORE, self._store),
+            ],
+        )
+        try:
+            yield
+        finally:
+            if server:
+                server.shutdown()
+            self._entity.shutdown()
+
+    def _admit(self, event: Event) -> None:
+        """Reject an association that calls for another AE, or that nobody known requests."""
+        request = cast("A_ASSOCIATE", event.assoc.requestor.primitive)
+        called, calling = request.called_ae_title.strip(), request.calling_ae_title.strip()
+        address = event.assoc.requestor.address
+        peers = self._settings.peers
+        if called not in self._called:
+            self._reject(event, _CALLED_NOT_RECOGNISED, "called_ae_title")
+        elif peers and not any(_is(peer, calling, address) for peer in peers):
+            self._reject(event, _CALLING_NOT_RECOGNISED, "peer")
+
+    def _reject(self, event: Event, diagnostic: int, reason: str) -> None:
+        self._metrics.rejected.labels(reason).inc()
+        event.assoc.acse.send_reject(_REJECTED, _BY_USER, diagnostic)
+        event.assoc.kill()
+
+    def _curb(self, event: Event) -> None:
+        """Keep no more of a data set than tells that it is too large.
+
+        The next fragments are written over what is too much, so that the association goes on, and
+        its other images with it. Requests wait for answers, since no asynchronous operations were
+        negotiated (PS3.7, D.3.3.3): whoever sends several ahead is cut off.
+        """
+        dimse = event.assoc.dimse
+        data_set = dimse.message.data_set if dimse.message else None
+        if dimse.msg_queue.qsize() > 1:
+            event.assoc.abort()
+        elif data_set and data_set.tell() > self._max_bytes:
+            data_set.seek(self._max_bytes)
+
+    def _store(self, event: Event) -> Dataset:
+        answer = self._answer(event)
+        self._metrics.received.labels(answer.outcome).inc()
+        status = Dataset()
+        status.Status = answer.status
+        if answer.comment:
+            status.ErrorComment = answer.comment
+        return status
+
+    def _answer(self, event: Event) -> _Answer:
+        refused = _check(event, self._max_bytes)
+        if refused:
+            return refused
+        meta = bytes(DICOM_PREAMBLE) + DICOM_MARK + encode_file_meta(event.file_meta)
+        try:
+            self._spool.put([meta, _data_set(event).getbuffer()])
+        except SpoolFullError:
+            return _FULL
+        except OSError:
+            return _NOT_WRITTEN
+        return _QUEUED
+
+
+class _BoundedSocket(AssociationSocket):
+    """A socket that reads no more than a PDU may have, whatever length a peer declares."""
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        if nr_bytes > _LONGEST_PDU:
+            raise OSError("The PDU is too long.")
+        return super().recv(nr_bytes)
+
+
+def _bound(event: Event) -> None:
+    """Bound what a connection may cost before anybody knows whose it is."""
+    connection = cast("AssociationSocket", event.assoc.dul.socket)
+    connection.__class__ = _BoundedSocket
+    cast("socket.socket", connection.socket).settimeout(_IDLE_SECONDS)
+
+
+def _is(peer: Peer, ae_title: str, address: str) -> bool:
+    if peer.ae_title != ae_title:
+        return False
+    if peer.host is None:
+        return True
+    try:
+        found = socket.getaddrinfo(peer.host, None)
+    except OSError:
+        return False
+    return address in {where[0] for *_, where in found}
+
+
+def _check(event: Event, max_bytes: int) -> _Answer | None:
+    """The answer to what is not to be queued."""
+    if len(_data_set(event).getbuffer()) > max_bytes:
+        return _TOO_LARGE
+    try:
+        header = _header(event)
+        uids = (header.SOPClassUID, header.SOPInstanceUID)
+    except SHORTAGES:
+        return _NO_MEMORY
+    # pydicom answers malformed bytes with errors of many types.
+    except Exception:
+        return _BROKEN
+    if uids != (event.context.abstract_syntax, _request(event).AffectedSOPInstanceUID):
+        return _MISMATCH
+    return _OWN if is_own(header) else None
+
+
+def _header(event: Event) -> Dataset:
+    """The elements up to Manufacturer that are read here."""
+    syntax = UID(event.context.transfer_syntax)
+    file = _data_set(event)
+    if syntax == DeflatedExplicitVRLittleEndian:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        file = BytesIO(inflater.decompress(file.getbuffer(), _MOST_HEADER))
+    file.seek(0)
+    return read_dataset(
+        file,
+        syntax.is_implicit_VR,
+        syntax.is_little_endian,
+        stop_when=_after_the_last,
+        specific_tags=list(_READ),
+    )
+
+
+def _request(event: Event) -> C_STORE:
+    return cast("C_STORE", event.request)
+
+
+def _data_set(event: Event) -> BytesIO:
+    """The data set as it was encoded."""
+    return cast("BytesIO", _request(event).DataSet)
+
+
+def _after_the_last(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return int(tag) > int(_LAST_READ)

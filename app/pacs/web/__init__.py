@@ -1,0 +1,1 @@
+"""Studies in a PACS, read over DICOMweb."""

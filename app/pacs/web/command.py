@@ -1,0 +1,76 @@
+"""What `pneumoscope read` does."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+
+from app.errors import ReadError, UnreachableError
+from app.imaging.dicom.read import MODALITIES
+from app.pacs import stopping
+from app.pacs.web.archive import Archive
+from app.pacs.web.dicomweb import StowDestination
+from app.pacs.web.polling import Polling
+from app.pacs.web.study import StudyReader
+from app.reading.reader import Reader
+
+
+async def read_study(reader: Reader, url: str, study: str, again: bool) -> int:
+    """Read a study, and print a line for each image.
+
+    Args:
+        reader: the model.
+        url: of the PACS, over DICOMweb.
+        study: its Study Instance UID.
+        again: what has a report too; the results are kept beside the earlier ones.
+
+    Returns:
+        The exit status: 1 where an image or its results failed.
+
+    Raises:
+        ReadError: nothing, or not everything, was read.
+    """
+    if not re.fullmatch(r"[0-9.]{1,64}", study):
+        raise ReadError("--study: this is no UID.")
+    status = 0
+    async with reader.running():
+        try:
+            study_reader = _study_reader(reader, url)
+            find = partial(study_reader.archive.unread, study, MODALITIES, reader.manifest)
+            unread = await asyncio.to_thread(find)
+            known = {image.SOPInstanceUID for image in unread}
+            images = await asyncio.to_thread(find, again=True) if again else []
+            read_before = [image for image in images if image.SOPInstanceUID not in known]
+            if not unread and not read_before:
+                print("Nothing is left to read in the study.")  # noqa: T201
+            for group, apart in ((unread, False), (read_before, True)):
+                async for outcome in study_reader.read(group, apart):
+                    print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
+                    status |= outcome.kind in ("bad", "failed")
+        except (LookupError, UnreachableError, ValueError) as error:
+            raise ReadError(str(error)) from error
+    return status
+
+
+async def poll(reader: Reader, url: str, seconds: float, since: Callable[[], date]) -> int:
+    """Read every new study until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ReadError: the URL is none.
+    """
+    stop = stopping.on_signal()
+    try:
+        study_reader = _study_reader(reader, url)
+    except ValueError as error:
+        raise ReadError(str(error)) from error
+    async with reader.running():
+        await Polling(study_reader, since).run(seconds, stop)
+    return 0
+
+
+def _study_reader(reader: Reader, url: str) -> StudyReader:
+    return StudyReader(reader, Archive(url), StowDestination(url))

@@ -1,0 +1,88 @@
+"""Reading the radiographs of a study where they lie, and storing the results beside them."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydicom import Dataset
+
+from app.errors import DeferredError, ImageError, NotReadError, RefusedError, UnreachableError
+from app.pacs.destinations import Destination
+from app.pacs.results import results_of
+from app.pacs.web.archive import Archive
+from app.reading.reader import Reader
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an image.
+
+    Attributes:
+        image: its SOP Instance UID.
+        kind: `stored`, and its results are; `not_for_the_model`, or so it seems; `bad`, and will
+            be the next time; `failed`, and may do better.
+        said: in words, which quote nothing of the image.
+    """
+
+    image: str
+    kind: Literal["stored", "not_for_the_model", "bad", "failed"]
+    said: str
+
+
+class StudyReader:
+    """The model, between a PACS and itself."""
+
+    def __init__(self, reader: Reader, archive: Archive, destination: Destination) -> None:
+        self.reader, self.archive, self._destination = reader, archive, destination
+
+    async def read(self, images: Iterable[Dataset], apart: bool = False) -> AsyncIterator[Outcome]:
+        """Read images one after the other, and store the results of each.
+
+        The report goes last, since it is what tells that an image was read: where this ends in
+        between, the next time stores nothing twice and leaves nothing out.
+
+        Args:
+            images: as `Archive.unread` gives them.
+            apart: have the results kept beside those that an image has already.
+
+        Raises:
+            UnreachableError: the PACS does not answer, or is too busy.
+        """
+        for image in images:
+            outcome = await self._read(image, apart)
+            if outcome:
+                yield outcome
+
+    async def _read(self, image: Dataset, apart: bool) -> Outcome | None:
+        """Read an image; None where it is a result of this program."""
+        uid = str(image.SOPInstanceUID)
+        try:
+            return await self._answer(image, apart)
+        except NotReadError as why:
+            return Outcome(uid, "not_for_the_model", f"not read: {why.code}")
+        except (ImageError, RefusedError) as error:
+            return Outcome(uid, "bad", str(error))
+        except DeferredError as error:
+            return Outcome(uid, "failed", str(error))
+        except UnreachableError:
+            raise
+        # The engine's and the libraries' errors are of many types, and may quote the image.
+        except Exception as error:
+            return Outcome(uid, "failed", f"Reading failed with {type(error).__name__}.")
+
+    async def _answer(self, image: Dataset, apart: bool) -> Outcome | None:
+        data = await asyncio.to_thread(self.archive.retrieve, image)
+        if data is None:
+            return None
+        results = await results_of(self.reader, data)
+        if apart:
+            results = results.apart(hashlib.sha256(data).hexdigest())
+        were_held = [
+            await asyncio.to_thread(self._destination.store, [file])
+            for file in (results.overlay, results.report)
+        ]
+        stored = "results held by the PACS already" if any(were_held) else "results stored"
+        said = f"{results.label} {results.probability:.4f}, {stored}"
+        return Outcome(str(image.SOPInstanceUID), "stored", said)

@@ -1,0 +1,1 @@
+"""One radiograph, read: who may have it read, what the model answers, and what that means."""

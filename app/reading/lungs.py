@@ -1,0 +1,138 @@
+"""What a map of the lungs says: whether there are any, where, and what of the evidence is in them.
+
+A map is the model's `lungs` output of one image: float32 `[h, w]`, P(lung) of each place, in the
+frame of the whole image.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.imaging.overlay import Target
+from model_store.manifest import LungCriteria
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.uint8]
+
+_LUNG = 0.5
+_LUNGS = 2
+# A smaller component, relative to the largest, is no lung of its own.
+_LEAST_LUNG = 0.1
+# A lung that meets this share of an edge goes on beyond it. Less is the corner of a full picture.
+_CUT = 0.04
+# Evidence is smooth: what belongs to a lung's rim may lie a little outside.
+_RIM = 5 / 224
+# How much finer than the map an outline is traced.
+_FINER = 4
+
+
+class Box(NamedTuple):
+    """Where something is, in shares of the image's width and height, from its upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Lungs:
+    """What was found.
+
+    Attributes:
+        found: whether there are lungs; the rest tells of nothing where there are none.
+        box: around them.
+        cut_off: whether they go on beyond the edge of the image.
+    """
+
+    found: bool
+    box: Box | None = None
+    cut_off: bool = False
+
+
+class Measure(NamedTuple):
+    """What lungs are told by: the share of the image that they cover, and their mean P(lung)."""
+
+    share: float
+    certainty: float
+
+
+def find(lungs: Floats, criteria: LungCriteria) -> Lungs:
+    """The lungs of a map, where there are any by the criteria."""
+    mask = mask_of(lungs)
+    share, certainty = _measure(lungs, mask)
+    if share < criteria.least_share or certainty < criteria.least_certainty or not mask.any():
+        return Lungs(found=False)
+    height, width = mask.shape
+    left, top, wide, high = cv2.boundingRect(mask)
+    box = Box(left / width, top / height, (left + wide) / width, (top + high) / height)
+    edges = mask[0], mask[-1], mask[:, 0], mask[:, -1]
+    return Lungs(True, box, any(edge.mean() > _CUT for edge in edges))
+
+
+def measure(lungs: Floats) -> Measure:
+    """How large, and how certain, the lungs of a map are; 0 and 0 where there is nothing."""
+    return _measure(lungs, mask_of(lungs))
+
+
+def _measure(lungs: Floats, mask: Mask) -> Measure:
+    inside = lungs[mask.view(np.bool_)]
+    return Measure(float(mask.mean()), float(inside.mean()) if inside.size else 0.0)
+
+
+def mask_of(lungs: Floats) -> Mask:
+    """Which places of a map are lung, uint8 `[h, w]` of 0 and 1.
+
+    They are likelier lung than not, and belong to one of the two largest components, of which the
+    smaller has at least a tenth of the larger one's area.
+    """
+    count, labels, statistics, _ = cv2.connectedComponentsWithStats((lungs >= _LUNG).view(np.uint8))
+    areas = statistics[:, cv2.CC_STAT_AREA]
+    # The first component is what is no lung.
+    largest = 1 + np.argsort(-areas[1:])[:_LUNGS]
+    kept = np.zeros(count, np.uint8)
+    kept[largest] = areas[largest] >= _LEAST_LUNG * areas[largest].max(initial=0)
+    mask: Mask = kept[labels]
+    return mask
+
+
+def outline(lungs: Floats) -> list[Floats]:
+    """The contours of the lungs of a map.
+
+    Returns:
+        Closed curves, each float32 `[points, 2]`, x and y in shares of the image's width and
+        height. They run where P(lung) is a half between the map's places, not along these.
+    """
+    height, width = lungs.shape
+    size = _FINER * width, _FINER * height
+    # Grown by one place, so that the mask only chooses the components and cuts no curve.
+    chosen = cv2.resize(cv2.dilate(mask_of(lungs), np.ones((3, 3))), size, None, 0, 0, 0)
+    fine = (cv2.resize(lungs, size, interpolation=cv2.INTER_LINEAR) >= _LUNG) & (chosen > 0)
+    found, _ = cv2.findContours(fine.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    # Points are the middles of places.
+    return [((curve[:, 0] + 0.5) / size).astype(np.float32) for curve in found]
+
+
+def evidence_in_lungs(cam: Floats, lungs: Floats, target: Target) -> float | None:
+    """The share of what argues for a label that lies in the lungs or at their rim.
+
+    Args:
+        cam: the model's `cam` output, float32 `[h, w]`.
+        lungs: the map, of the same size.
+        target: ReLU(cam) argues for pneumonia, ReLU(-cam) for normal.
+
+    Returns:
+        0 to 1, or None where nothing argues for the label.
+    """
+    evidence = np.maximum(cam if target == "pneumonia" else -cam, 0).astype(np.float64)
+    total = evidence.sum()
+    if total == 0:
+        return None
+    outside = 1 - mask_of(lungs)
+    if outside.all():
+        return 0.0
+    away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return float(evidence[away <= _RIM * max(outside.shape)].sum() / total)

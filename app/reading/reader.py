@@ -1,0 +1,218 @@
+"""Reading a radiograph: decode, queue, infer, judge, render."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import NoLungsError, NotReadyError
+from app.host import cores, heartbeat
+from app.imaging import overlay
+from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
+from app.imaging.room import PixelRoom
+from app.inference.batcher import Batcher
+from app.inference.contract import OUTPUTS, Engine
+from app.reading import admission
+from app.reading.admission import Place, Room, Turns
+from app.reading.lungs import outline
+from app.reading.metrics import Metrics
+from app.reading.reading import Reading, judge
+from app.settings import Settings
+from model_store.manifest import Manifest
+from model_store.store import ModelError
+
+log = logging.getLogger("pneumoscope")
+
+# A picture of more pixels than this many squares of its longest side is reduced before it waits.
+_KEPT = 2
+T = TypeVar("T")
+
+
+class Reader:
+    """The model behind its batcher, and the threads that decode and render."""
+
+    def __init__(
+        self, settings: Settings, manifest: Manifest, engine: Engine, metrics: Metrics
+    ) -> None:
+        self.settings, self.manifest, self.engine, self.metrics = (
+            settings,
+            manifest,
+            engine,
+            metrics,
+        )
+        self._ready = False
+        # A body alone always finds room.
+        most_bytes = max(settings.max_bytes_in_flight, settings.max_upload_bytes)
+        self._room = Room(settings.max_in_flight, most_bytes)
+        self._batcher = Batcher(engine, metrics.batch_size.observe)
+        metrics.queue_depth.set_function(lambda: self._batcher.waiting)
+        # As many decoded images as keep the engine busy: others wait as the bytes of their files,
+        # which are smaller.
+        self._decoded = Turns(2 * engine.streams * engine.max_batch)
+        threads = cores.available()
+        self._turns = Turns(threads)
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
+        self._pixels = PixelRoom(settings.max_pixels_at_once)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve while the block runs; ready once the warm-up has passed."""
+        self._batcher.start()
+        besides = [asyncio.create_task(self._warm_up())]
+        if self.settings.heartbeat:
+            beating = heartbeat.beat(self.settings.heartbeat, lambda: self._ready)
+            besides.append(asyncio.create_task(beating))
+        try:
+            yield
+        finally:
+            for task in besides:
+                task.cancel()
+            await asyncio.gather(*besides, return_exceptions=True)
+            await self._batcher.stop()
+            self._pool.shutdown()
+
+    def check_ready(self) -> None:
+        """Pass once the warm-up has passed.
+
+        Raises:
+            NotReadyError: it has not.
+        """
+        if not self._ready:
+            raise NotReadyError
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every place for a request in flight is taken."""
+        return self._room.is_full
+
+    def refuses(self, address: str) -> bool:
+        """Whether a request from there is sure to find no place."""
+        return self._room.has_none_for(address)
+
+    @asynccontextmanager
+    async def admitted(self) -> AsyncIterator[Place]:
+        """Hold one of the places for requests in flight.
+
+        Raises:
+            NotReadyError: the warm-up has not passed.
+            BusyError: every place is taken, or it is needed more by a client that has fewer.
+        """
+        self.check_ready()
+        async with self._room.place() as place:
+            yield place
+
+    async def read(self, data: bytes) -> Reading:
+        """Read an image file's bytes.
+
+        Raises:
+            ImageError: the file is no image, or none that can be read.
+            NoLungsError: there are no lungs on it, and the settings say to refuse such images.
+        """
+        seconds: dict[str, float] = {}
+
+        def prepare() -> tuple[Radiograph, np.ndarray]:
+            side = self.settings.overlay_max_side
+            with self._pixels.holding() as take:
+                radiograph = decode(data, self.settings.max_pixels, side, take)
+                image = to_model_input(radiograph.pixels)
+                if radiograph.pixels.size > _KEPT * side**2:
+                    pixels = overlay.shrink(radiograph.pixels, side)
+                    radiograph = replace(radiograph, pixels=pixels)
+            return radiograph, image
+
+        came = time.perf_counter()
+        async with self._decoded.taken():
+            radiograph, image = await self.timed("decode", seconds, prepare)
+            waited = time.perf_counter() - came - seconds["decode"]
+            answers, queued, inferred = await self._batcher.infer(image)
+        seconds |= {"queue": waited + queued, "infer": inferred}
+        for stage in ("queue", "infer"):
+            self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        reading = judge(radiograph, answers, self.manifest, seconds)
+        if not reading.lungs.found and self.settings.unsuitable == "refuse":
+            raise NoLungsError
+        self._count(reading)
+        return reading
+
+    async def render(
+        self,
+        reading: Reading,
+        target: overlay.Target,
+        encode: Callable[[npt.NDArray[np.uint8]], bytes],
+    ) -> tuple[bytes, int, int]:
+        """The overlay, encoded: its bytes, width and height.
+
+        Args:
+            reading: what it explains.
+            target: what its coloured regions argue for.
+            encode: a function of the overlay, uint8 `[height, width, 3]` in BGR order.
+        """
+
+        def draw() -> tuple[bytes, int, int]:
+            contours = outline(reading.answers.lungs[0]) if reading.lungs.found else []
+            picture = overlay.overlay(
+                reading.radiograph.pixels,
+                reading.answers.cam[0],
+                target,
+                self.settings.overlay_max_side,
+                contours,
+            )
+            height, width, _ = picture.shape
+            return encode(picture), width, height
+
+        return await self.timed("render", reading.seconds, draw)
+
+    async def timed(self, stage: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
+        """Work in a thread, when it is the client's turn.
+
+        The seconds that it took are noted under the stage's name.
+        """
+        loop = asyncio.get_running_loop()
+        await self._turns.take()
+        started = time.perf_counter()
+        working = self._pool.submit(work)
+        # When the thread is free, which a client that hung up does not make it.
+        working.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.give_back))
+        admission.begins()
+        result = await asyncio.wrap_future(working)
+        seconds[stage] = time.perf_counter() - started
+        self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        return result
+
+    def _count(self, reading: Reading) -> None:
+        self.metrics.predictions.labels(reading.label).inc()
+        self.metrics.probability.observe(reading.probability)
+        for code in reading.warnings:
+            self.metrics.warnings.labels(code).inc()
+
+    async def try_engine(self) -> None:
+        """Infer blank images: one, and in batches of every power of two.
+
+        Raises:
+            ModelError: an answer is not finite.
+            Exception: whatever the engine raises.
+        """
+        blank = np.zeros((self.engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
+        loop = asyncio.get_running_loop()
+        for power in range(len(blank).bit_length()):
+            infer = partial(self.engine.infer, blank[: 1 << power])
+            answers = await loop.run_in_executor(self._pool, infer)
+            if not all(np.isfinite(getattr(answers, name)).all() for name in OUTPUTS):
+                raise ModelError("The model's answers to a blank image are not finite.")
+
+    async def _warm_up(self) -> None:
+        """Infer before the first client does."""
+        try:
+            await self.try_engine()
+        except Exception:
+            log.exception("The model failed its warm-up; the service stays not ready.")
+            return
+        self._ready = True

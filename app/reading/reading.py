@@ -1,0 +1,93 @@
+"""One radiograph, read: what the model's numbers mean for it."""
+
+from dataclasses import dataclass, field
+
+from app.codes import Label, Reason, WarningCode
+from app.imaging import overlay
+from app.imaging.decode import Radiograph
+from app.inference.contract import Answers
+from app.reading.lungs import Lungs, evidence_in_lungs, find
+from model_store.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One radiograph, read.
+
+    Attributes:
+        radiograph: the decoded image.
+        answers: the model's outputs, N = 1.
+        lungs: where they are.
+        label: what the image shows, or that nobody can tell from it.
+        finding: `NORMAL` or `PNEUMONIA`, as the threshold has it, whatever the image is.
+        prediction_set: the labels that cannot be excluded.
+        warnings: what the answer is given in spite of.
+        seconds: by stage; rendering adds its own.
+    """
+
+    radiograph: Radiograph
+    answers: Answers
+    lungs: Lungs
+    label: Label
+    finding: Label
+    prediction_set: list[Label]
+    warnings: list[WarningCode]
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """Why a person should read the image."""
+        both = [Reason.BOTH_LABELS_POSSIBLE] if len(self.prediction_set) > 1 else []
+        return both + [Reason(code) for code in self.warnings]
+
+    @property
+    def review(self) -> bool:
+        """Whether a person should read the image."""
+        return bool(self.reasons)
+
+    @property
+    def target(self) -> overlay.Target:
+        """What an overlay shows that explains the answer."""
+        return "pneumonia" if self.finding == Label.PNEUMONIA else "normal"
+
+    @property
+    def probability(self) -> float:
+        return float(self.answers.probability[0])
+
+    def evidence_in_lungs(self, target: overlay.Target) -> float | None:
+        """The share of what argues for a label that lies in the lungs, 0 to 1.
+
+        None where nothing argues for it, or no lungs were found.
+        """
+        if not self.lungs.found:
+            return None
+        return evidence_in_lungs(self.answers.cam[0], self.answers.lungs[0], target)
+
+
+def judge(
+    radiograph: Radiograph, answers: Answers, manifest: Manifest, seconds: dict[str, float]
+) -> Reading:
+    """What the model's outputs, N = 1, mean for the image that they are about."""
+    calibration = manifest.calibration
+    probability = float(answers.probability[0])
+    positive = probability >= calibration.operating_point.threshold
+    finding = Label.PNEUMONIA if positive else Label.NORMAL
+    lungs = find(answers.lungs[0], calibration.lungs)
+    strange = []
+    if not lungs.found:
+        strange.append(WarningCode.NO_LUNGS_FOUND)
+    if answers.novelty[0] > calibration.novelty_limit:
+        strange.append(WarningCode.NOT_LIKE_A_CHEST_XRAY)
+    cut_off = [WarningCode.LUNGS_CUT_OFF] if lungs.cut_off else []
+    possible = calibration.conformal.prediction_set(probability)
+    return Reading(
+        radiograph,
+        answers,
+        lungs,
+        label=Label.INDETERMINATE if strange else finding,
+        finding=finding,
+        # Coverage holds for images like those that it was measured on, and for no others.
+        prediction_set=[Label(name) for name in (manifest.labels if strange else possible)],
+        warnings=[*radiograph.warnings, *strange, *cut_off],
+        seconds=seconds,
+    )

@@ -1,0 +1,84 @@
+from datetime import UTC, date, datetime, time
+
+import pytest
+
+from app.dicom_results.instance import KINDS, is_own_series, place
+from app.dicom_results.source import read_source
+from tests.app.dicom_results.given import BARE, source_file
+from tests.model_store.made import manifest
+
+SOURCE = read_source(source_file())
+
+
+def test_the_same_image_and_model_have_the_same_place() -> None:
+    again = read_source(source_file(PatientID="corrected"))
+    assert place(SOURCE, manifest(), "report", 1) == place(again, manifest(), "report", 1)
+
+
+def test_images_of_a_study_share_the_series_of_a_kind_and_a_model() -> None:
+    other = read_source(source_file(SOPInstanceUID="1.9", SeriesInstanceUID="1.8"))
+    first, second = (place(source, manifest(), "report", 1) for source in (SOURCE, other))
+
+    assert first["series_instance_uid"] == second["series_instance_uid"]
+    assert first["sop_instance_uid"] != second["sop_instance_uid"]
+    assert first["instance_number"] != second["instance_number"]
+
+
+def test_another_kind_model_or_study_has_a_series_of_its_own() -> None:
+    other_study = read_source(source_file(StudyInstanceUID="1.7"))
+    placed = [
+        place(SOURCE, manifest(), "report", 1),
+        place(SOURCE, manifest(), "overlay", 1),
+        place(SOURCE, manifest(version=2), "report", 1),
+        place(SOURCE, manifest(name="other"), "report", 1),
+        place(other_study, manifest(), "report", 1),
+    ]
+
+    for uid in ("series_instance_uid", "sop_instance_uid"):
+        assert len({arguments[uid] for arguments in placed}) == len(placed)
+
+
+def test_what_tells_instances_apart_leaves_them_in_one_series() -> None:
+    first, second = (place(SOURCE, manifest(), "overlay", 1, part) for part in "ab")
+
+    assert first["series_instance_uid"] == second["series_instance_uid"]
+    assert first["sop_instance_uid"] != second["sop_instance_uid"]
+
+
+@pytest.mark.parametrize("name", ["pneumonia", "x" * 80])
+def test_the_description_starts_with_its_use_and_fits(name: str) -> None:
+    description = place(SOURCE, manifest(name=name), "report", 1)["series_description"]
+
+    assert description.startswith("For research use: pneumoscope report, ")
+    assert len(description) <= 64
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        (datetime(2026, 1, 1, tzinfo=UTC), (date(2026, 3, 1), time(10, 20, 30, 500_000))),
+        (datetime(2026, 4, 2, 3, tzinfo=UTC), (date(2026, 4, 2), time(3))),
+    ],
+)
+def test_content_is_no_older_than_the_image_and_the_model(
+    created: datetime, expected: tuple[date, time]
+) -> None:
+    placed = place(SOURCE, manifest(created=created), "report", 1)
+    assert (placed["content_date"], placed["content_time"]) == expected
+
+
+def test_content_of_an_undated_image_is_as_old_as_the_model() -> None:
+    placed = place(read_source(source_file(**BARE)), manifest(), "report", 1)
+    assert placed["content_date"] == date(2026, 1, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_series_of_results_is_known_by_its_uid(kind: str) -> None:
+    series = place(SOURCE, manifest(), kind, 1)["series_instance_uid"]
+
+    assert is_own_series(SOURCE.StudyInstanceUID, series, manifest())
+    assert is_own_series(SOURCE.StudyInstanceUID, series, manifest(version=7))
+    assert not is_own_series("1.2.9", series, manifest())
+    assert not is_own_series(SOURCE.StudyInstanceUID, series, manifest(name="other"))
+    assert not is_own_series(SOURCE.StudyInstanceUID, SOURCE.SeriesInstanceUID, manifest())
+    assert not is_own_series(SOURCE.StudyInstanceUID, None, manifest())

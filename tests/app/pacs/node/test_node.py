@@ -1,0 +1,360 @@
+"""The node in this process, between a sender and a PACS on real sockets."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import pytest
+from pydicom import Dataset
+from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
+
+from app.errors import NodeError
+from app.main import load_reader
+from app.pacs.node import node, readings
+from app.pacs.node.settings import NodeSettings, StorageAddress
+from app.pacs.results import Results, results_of
+from app.reading.reader import Reader
+from app.settings import Settings
+from tests.app.conftest import Scripted
+from tests.app.dicom_results import given
+from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
+
+WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
+RESULTS = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
+
+
+class Running:
+    """A node, and what can be seen of it from outside."""
+
+    def __init__(self, folder: Path, pacs: Pacs, **changes: Any) -> None:
+        self.spool = folder / "spool"
+        self.settings = NodeSettings(
+            destination=StorageAddress(PACS, LOCALHOST, pacs.port),
+            spool=self.spool,
+            port=free_port(),
+            metrics_port=free_port(),
+            **changes,
+        )
+
+    def send(self, **elements: Any) -> None:
+        assert send(self.settings.port, given.source_file(**elements)) == 0x0000
+
+    def metric(self, line: str) -> float:
+        url = f"http://{LOCALHOST}:{self.settings.metrics_port}/metrics"
+        lines = httpx.get(url, trust_env=False, timeout=60).text.splitlines()
+        found = [float(text.rpartition(" ")[2]) for text in lines if text.startswith(f"{line} ")]
+        return found[0] if found else 0.0
+
+    def waits_for(self, line: str, value: float) -> None:
+        wait_until(lambda: self.metric(line) == value, f"{line} {value}")
+
+    @property
+    def reason(self) -> str:
+        (reason,) = (self.spool / "aside").glob("*.txt")
+        return reason.read_text()
+
+
+@contextmanager
+def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> Iterator[Running]:
+    running = Running(folder, pacs, **changes)
+    reader, loop, stop = load_reader(settings), asyncio.new_event_loop(), asyncio.Event()
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(node.run(running.settings, reader, stop))
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        wait_until(lambda: bool(failed) or _listens(running), "the node listens")
+        assert not failed
+        yield running
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+    assert not failed
+
+
+def _listens(running: Running) -> bool:
+    try:
+        return running.metric("pneumoscope_node_results_sent_total") == 0
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def pacs() -> Iterator[Pacs]:
+    with Pacs().listening() as pacs:
+        yield pacs
+
+
+def test_an_image_comes_in_and_its_results_go_out(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.waits_for('pneumoscope_node_queue{stage="results"}', 0)
+        assert running.metric('pneumoscope_node_images_total{outcome="read"}') == 1
+        assert running.metric('pneumoscope_node_received_total{outcome="queued"}') == 1
+    assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS
+    assert {dataset.PatientID for dataset in pacs.datasets} == {"4711"}
+    assert not [path for path in (tmp_path / "spool").rglob("*/*") if path.is_file()]
+
+
+def test_an_image_that_comes_again_gives_the_same_objects(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        for sent in (2, 4):
+            running.send()
+            running.waits_for("pneumoscope_node_results_sent_total", sent)
+    assert pacs.datasets[:2] == pacs.datasets[2:]
+
+
+def _uids(datasets: list[Dataset]) -> list[str]:
+    return [str(dataset.SOPInstanceUID) for dataset in datasets]
+
+
+@pytest.mark.parametrize("corrected", ["replace", "add"])
+def test_a_corrected_image_is_read_and_told_for_one(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    corrected: Literal["replace", "add"],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with _running(tmp_path, pacs, settings, corrected=corrected) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.send(PatientName="Corrected^Jane")
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
+        outcome = f'pneumoscope_node_images_total{{outcome="corrected_{corrected}"}}'
+        assert running.metric(outcome) == 1
+    first, second = pacs.datasets[:2], pacs.datasets[2:]
+    assert (_uids(first) == _uids(second)) == (corrected == "replace")
+    assert _series(first) == _series(second)
+    assert {str(dataset.PatientName) for dataset in second} == {"Corrected^Jane"}
+    assert {dataset.file_meta.MediaStorageSOPInstanceUID for dataset in second} == {*_uids(second)}
+    assert "Another image of this UID was read before: " in caplog.text
+
+
+def _series(datasets: list[Dataset]) -> list[str]:
+    return [str(dataset.SeriesInstanceUID) for dataset in datasets]
+
+
+def test_a_corrected_image_may_go_aside(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
+    with _running(tmp_path, pacs, settings, corrected="aside") as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.send(PatientName="Corrected^Jane")
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
+        assert running.reason == "Another image of this UID was read before.\n"
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
+
+
+def test_results_that_come_back_are_not_read(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        (overlay,) = pacs.of_class(SecondaryCaptureImageStorage)
+        assert send(running.settings.port, pacs.stored[0]) == 0x0000
+        assert running.metric('pneumoscope_node_received_total{outcome="own_result"}') == 1
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+    assert overlay.Manufacturer == "pneumoscope"
+
+
+def test_a_lateral_view_gets_no_result(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(ViewPosition="LL")
+        running.waits_for('pneumoscope_node_images_total{outcome="lateral_view"}', 1)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+    assert pacs.stored == []
+
+
+def test_an_image_without_lungs_gets_no_result_and_blocks_none(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(**WITHOUT_LUNGS)
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for('pneumoscope_node_images_total{outcome="not_a_chest_xray"}', 1)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+
+
+def test_an_image_without_lungs_is_answered_where_that_is_set(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    warning = settings.model_copy(update={"unsuitable": "warn"})
+    with _running(tmp_path, pacs, warning) as running:
+        running.send(**WITHOUT_LUNGS)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+    (report,) = pacs.of_class(ComprehensiveSRStorage)
+    texts = [element.value for element in report.iterall() if element.keyword == "TextValue"]
+    assert "Warning: no_lungs_found" in texts
+
+
+@pytest.mark.parametrize(
+    ("elements", "reason"),
+    [
+        ({"PixelData": b"\0\0"}, "The DICOM file holds fewer pixels than it declares.\n"),
+        (
+            {"StudyInstanceUID": None},
+            "The DICOM image lacks a valid StudyInstanceUID, which a result refers to.\n",
+        ),
+    ],
+)
+def test_a_poison_image_goes_aside_and_the_next_is_read(
+    tmp_path: Path, pacs: Pacs, settings: Settings, elements: dict[str, Any], reason: str
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(**elements)
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
+        assert running.metric('pneumoscope_node_images_total{outcome="aside"}') == 1
+        assert running.reason == reason
+
+
+def test_an_unreachable_pacs_gets_all_once_it_is_there(tmp_path: Path, settings: Settings) -> None:
+    pacs = Pacs()
+    with _running(tmp_path, pacs, settings) as running:
+        for number in range(3):
+            running.send(SOPInstanceUID=f"1.2.{number}")
+        running.waits_for('pneumoscope_node_queue{stage="results"}', 3)
+        failures = 'pneumoscope_node_send_failures_total{reason="unreachable"}'
+        wait_until(lambda: running.metric(failures) > 0, "a failure is counted")
+        assert running.metric('pneumoscope_node_oldest_seconds{stage="results"}') > 0
+        with pacs.listening():
+            running.waits_for("pneumoscope_node_results_sent_total", 6)
+            running.waits_for('pneumoscope_node_queue{stage="results"}', 0)
+    assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS * 3
+
+
+def test_what_the_pacs_refuses_goes_aside(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
+    pacs.status = 0xA900
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
+        assert running.metric('pneumoscope_node_send_failures_total{reason="refused"}') == 1
+        assert running.reason == "The PACS answered the C-STORE request with status A900.\n"
+
+
+def test_a_failing_engine_throws_no_image_aside(
+    tmp_path: Path, pacs: Pacs, settings: Settings, scripted: Scripted
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        scripted.error = RuntimeError("out of memory")
+        running.send()
+        failed = threading.Event()
+        original = scripted.infer
+
+        def infer(images: Any) -> Any:
+            if len(images) == scripted.max_batch or scripted.error:
+                failed.set()
+            return original(images)
+
+        scripted.infer = infer  # type: ignore[method-assign]
+        assert failed.wait(90)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 1
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+        scripted.error = None
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+
+
+def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
+    tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    async def fails_for_one(reader: Reader, data: bytes) -> Results:
+        if b"1.2.66" in data:
+            tried.append(data)
+            raise ZeroDivisionError("4711")
+        return await results_of(reader, data)
+
+    monkeypatch.setattr(readings, "results_of", fails_for_one)
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(SOPInstanceUID="1.2.66")
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 1)
+        assert running.reason == "Reading the image failed twice, with ZeroDivisionError.\n"
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+def test_an_image_waits_out_a_shortage_however_long_it_lasts(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    shortage: type[Exception],
+) -> None:
+    left = [shortage] * 4
+
+    async def is_short_at_first(reader: Reader, data: bytes) -> Results:
+        if left:
+            raise left.pop()
+        return await results_of(reader, data)
+
+    monkeypatch.setattr(readings, "results_of", is_short_at_first)
+    monkeypatch.setattr(readings, "delays", lambda: itertools.repeat(0.01))
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+    assert not left
+
+
+def test_a_result_of_another_maker_by_its_own_account_is_known_by_its_uid(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        (overlay,) = pacs.of_class(SecondaryCaptureImageStorage)
+        overlay.Manufacturer = "Archive"
+        file = BytesIO()
+        overlay.save_as(file)
+        assert send(running.settings.port, file.getvalue()) == 0x0000
+        running.waits_for('pneumoscope_node_images_total{outcome="own_result"}', 1)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+    assert len(pacs.stored) == 2
+
+
+def test_what_waits_is_seen_and_sent_after_a_restart(tmp_path: Path, settings: Settings) -> None:
+    pacs = Pacs()
+    with _running(tmp_path, pacs, settings) as running:
+        running.send()
+        running.waits_for('pneumoscope_node_queue{stage="results"}', 1)
+    with _running(tmp_path, pacs, settings) as running, pacs.listening():
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+    assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS
+
+
+@pytest.mark.parametrize("variable", ["SPOOL", "PORT", "METRICS_PORT"])
+def test_what_another_process_holds_is_named(
+    tmp_path: Path, pacs: Pacs, settings: Settings, variable: str
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        free = {"spool": tmp_path / "other", "port": free_port(), "metrics_port": free_port()}
+        del free[variable.lower()]
+        second = running.settings.model_copy(update=free)
+        with pytest.raises(NodeError, match=f"^PNEUMOSCOPE_NODE_{variable}: "):
+            asyncio.run(node.run(second, load_reader(settings), asyncio.Event()))

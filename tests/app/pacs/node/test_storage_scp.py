@@ -1,0 +1,276 @@
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from pydicom import dcmread
+from pydicom.uid import (
+    MPEG2MPML,
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DeflatedExplicitVRLittleEndian,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pynetdicom import AE
+from pynetdicom.dimse_primitives import C_STORE
+
+from app.dicom_results.instance import PRODUCT
+from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
+from app.imaging.dicom.read import SOP_CLASSES
+from app.pacs.node.metrics import NodeMetrics
+from app.pacs.node.settings import NodeSettings, Peer, StorageAddress
+from app.pacs.node.spool import Spool
+from app.pacs.node.storage_scp import StorageScp
+from tests.app.dicom_results import given
+from tests.app.imaging.dicom.dicoms import dicom
+from tests.app.pacs.network import LOCALHOST, association, free_port, send, wait_until
+
+MAX_BYTES = 2**20
+
+
+class Node:
+    """A listening SCP, its spool and its metrics."""
+
+    def __init__(self, folder: Path, most: int = 100, **settings: Any) -> None:
+        self.port = free_port()
+        self.folder = folder / "spool"
+        self.registry = CollectorRegistry()
+        self.spool = Spool(self.folder, most)
+        made = NodeSettings(
+            destination=StorageAddress("PACS", LOCALHOST, 1),
+            spool=self.folder,
+            port=self.port,
+            **settings,
+        )
+        self.scp = StorageScp(made, MAX_BYTES, self.spool, NodeMetrics(self.registry, self.spool))
+
+    def counted(self, outcome: str) -> float:
+        value = self.registry.get_sample_value(
+            "pneumoscope_node_received_total", {"outcome": outcome}
+        )
+        return value or 0
+
+
+@contextmanager
+def _listening(folder: Path, **settings: Any) -> Iterator[Node]:
+    node = Node(folder, **settings)
+    with node.scp.listening():
+        yield node
+    node.spool.close()
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    with _listening(tmp_path) as node:
+        yield node
+
+
+def _send_raw(port: int, body: bytes, uid: str = given.IMAGE) -> Any:
+    """C-STORE an encoded data set, right or wrong; the answer."""
+    entity = AE("SENDER")
+    entity.add_requested_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+    opened = entity.associate(LOCALHOST, port, ae_title="PNEUMOSCOPE")
+    assert opened.is_established
+    request = C_STORE()
+    request.MessageID, request.Priority = 1, 2
+    request.AffectedSOPClassUID = DigitalXRayImageStorageForPresentation
+    request.AffectedSOPInstanceUID = uid
+    request.DataSet = BytesIO(body)
+    context = opened.accepted_contexts[0].context_id
+    assert context
+    opened._reactor_checkpoint.clear()
+    opened.dimse.send_msg(request, context)
+    _, answer = opened.dimse.get_msg(block=True)
+    opened._reactor_checkpoint.set()
+    opened.release()
+    return answer
+
+
+def test_an_echo_is_answered(node: Node) -> None:
+    with association(node.port) as opened:
+        assert opened.send_c_echo().Status == 0x0000
+
+
+def test_an_acknowledged_image_is_on_the_disk(node: Node) -> None:
+    sent = given.source_file()
+    assert send(node.port, sent) == 0x0000
+    (name,) = node.spool.waiting("received")
+    stored = dcmread(BytesIO(node.spool.read(name)))
+    assert stored == dcmread(BytesIO(sent))
+    assert stored.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert node.counted("queued") == 1
+
+
+def test_the_data_set_stays_as_it_was_encoded(node: Node) -> None:
+    body = given.source_file()
+    body = body[body.index(b"\x08\x00\x05\x00CS") :]
+    assert _send_raw(node.port, body).Status == 0x0000
+    (name,) = node.spool.waiting("received")
+    assert node.spool.read(name).endswith(body)
+
+
+def test_the_same_image_twice_is_one_entry(node: Node) -> None:
+    for _ in range(2):
+        assert send(node.port, given.source_file()) == 0x0000
+    assert node.spool.depth("received") == 1
+
+
+@pytest.mark.parametrize(
+    "syntax", [RLELossless, JPEGBaseline8Bit, JPEGLSNearLossless, DeflatedExplicitVRLittleEndian]
+)
+def test_compressed_images_are_taken_as_they_are(node: Node, syntax: Any) -> None:
+    data = dicom(given.PIXELS, syntax=syntax, **given.HEADER)
+    entity = AE("SENDER")
+    entity.add_requested_context(DigitalXRayImageStorageForPresentation, syntax)
+    opened = entity.associate(LOCALHOST, node.port, ae_title="PNEUMOSCOPE")
+    assert opened.send_c_store(dcmread(BytesIO(data))).Status == 0x0000
+    opened.release()
+    (name,) = node.spool.waiting("received")
+    stored = dcmread(BytesIO(node.spool.read(name)))
+    assert stored.file_meta.TransferSyntaxUID == syntax
+    assert stored.PixelData == dcmread(BytesIO(data)).PixelData
+
+
+def test_it_takes_what_is_read_and_nothing_else(node: Node) -> None:
+    entity = AE("SENDER")
+    for sop_class in SOP_CLASSES:
+        entity.add_requested_context(sop_class)
+    for syntax in TRANSFER_SYNTAXES:
+        entity.add_requested_context(DigitalXRayImageStorageForPresentation, syntax)
+    entity.add_requested_context(CTImageStorage)
+    entity.add_requested_context(ComputedRadiographyImageStorage, MPEG2MPML)
+    opened = entity.associate(LOCALHOST, node.port, ae_title="PNEUMOSCOPE")
+    rejected = {context.abstract_syntax for context in opened.rejected_contexts}
+    assert rejected == {CTImageStorage, ComputedRadiographyImageStorage}
+    assert len(opened.rejected_contexts) == 2
+    opened.release()
+
+
+def test_results_of_its_own_are_acknowledged_and_dropped(node: Node) -> None:
+    assert send(node.port, given.source_file(Manufacturer=PRODUCT)) == 0x0000
+    assert node.spool.depth("received") == 0
+    assert node.counted("own_result") == 1
+
+
+def test_a_full_queue_is_out_of_resources(tmp_path: Path) -> None:
+    with _listening(tmp_path, most=1) as node:
+        assert send(node.port, given.source_file()) == 0x0000
+        assert send(node.port, given.source_file(SOPInstanceUID="1.2.9")) == 0xA700
+        assert node.spool.depth("received") == 1
+        assert node.counted("queue_full") == 1
+
+
+def test_a_disk_that_refuses_is_out_of_resources(node: Node) -> None:
+    (node.folder / "partial").rmdir()
+    assert send(node.port, given.source_file()) == 0xA700
+    assert node.counted("not_written") == 1
+
+
+@pytest.mark.parametrize("body", [b"\x08", b"garbage" * 100, b"\x08\x00\x16\x00SQ\0\0" * 2000])
+def test_garbage_cannot_be_understood(node: Node, body: bytes) -> None:
+    answer = _send_raw(node.port, body)
+    assert answer.Status >> 12 == 0xC
+    assert len(answer.ErrorComment) <= 64
+    assert node.spool.depth("received") == 0
+
+
+def test_a_shortage_of_memory_is_out_of_resources(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("app.pacs.node.storage_scp.read_dataset", fail)
+    assert send(node.port, given.source_file()) == 0xA700
+    assert node.counted("no_memory") == 1
+
+
+def test_other_uids_than_those_of_the_request_do_not_match(node: Node) -> None:
+    body = given.source_file()
+    body = body[body.index(b"\x08\x00\x05\x00CS") :]
+    assert _send_raw(node.port, body, uid="1.2.9").Status == 0xA900
+    assert node.counted("mismatch") == 1
+
+
+def test_too_large_a_data_set_is_refused_and_the_association_goes_on(node: Node) -> None:
+    large = given.source_file(PixelData=bytes(3 * MAX_BYTES))
+    with association(node.port) as opened:
+        for data, status in ((large, 0xC000), (given.source_file(), 0x0000)):
+            answer = opened.send_c_store(dcmread(BytesIO(data)))
+            assert answer.Status == status
+    assert node.spool.depth("received") == 1
+    assert node.counted("too_large") == 1
+
+
+def test_a_pdu_of_gigabytes_ends_the_connection(node: Node) -> None:
+    with socket.create_connection((LOCALHOST, node.port), timeout=60) as connection:
+        connection.sendall(struct.pack(">BBL", 1, 0, 2**32 - 1))
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+    with association(node.port) as opened:
+        assert opened.is_established
+
+
+@pytest.mark.parametrize(
+    ("called", "accepted"),
+    [("PNEUMOSCOPE", True), ("SECOND", True), ("OTHER", False), ("pneumoscope", False)],
+)
+def test_it_answers_to_its_own_titles(tmp_path: Path, called: str, accepted: bool) -> None:
+    with (
+        _listening(tmp_path, called_ae_titles=("SECOND",)) as node,
+        association(node.port, called=called) as opened,
+    ):
+        assert (opened.is_established, opened.is_rejected) == (accepted, not accepted)
+
+
+@pytest.mark.parametrize(
+    ("calling", "accepted"),
+    [
+        ("ANYWHERE", True),
+        ("HERE", True),
+        ("BYNAME", True),
+        ("THERE", False),
+        ("NOWHERE", False),
+        ("OTHER", False),
+    ],
+)
+def test_it_takes_images_from_its_peers(tmp_path: Path, calling: str, accepted: bool) -> None:
+    peers = (
+        Peer("ANYWHERE", None),
+        Peer("HERE", LOCALHOST),
+        Peer("BYNAME", "localhost"),
+        Peer("THERE", "192.0.2.1"),
+        Peer("NOWHERE", "host.invalid"),
+    )
+    with _listening(tmp_path, peers=peers) as node:
+        with association(node.port, calling=calling) as opened:
+            assert (opened.is_established, opened.is_rejected) == (accepted, not accepted)
+        rejected = node.registry.get_sample_value(
+            "pneumoscope_node_rejected_total", {"reason": "peer"}
+        )
+        assert rejected == (None if accepted else 1)
+
+
+def test_requests_sent_ahead_of_their_answers_are_cut_off(node: Node) -> None:
+    entity = AE("SENDER")
+    entity.add_requested_context(DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian)
+    opened = entity.associate(LOCALHOST, node.port, ae_title="PNEUMOSCOPE")
+    context = opened.accepted_contexts[0].context_id
+    assert context
+    for number in range(1, 400):
+        request = C_STORE()
+        request.MessageID, request.Priority = number, 2
+        request.AffectedSOPClassUID = DigitalXRayImageStorageForPresentation
+        request.AffectedSOPInstanceUID = given.IMAGE
+        request.DataSet = BytesIO(bytes(1000))
+        opened.dimse.send_msg(request, context)
+    wait_until(lambda: not opened.is_established, "the association is aborted")

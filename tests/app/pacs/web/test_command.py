@@ -1,0 +1,201 @@
+"""The command `pneumoscope read` as a process of its own, beside an Orthanc."""
+
+import os
+import signal
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydicom.uid import RLELossless, generate_uid
+
+from tests import synthetic
+from tests.app.dicom_results import given
+from tests.app.imaging.dicom.dicoms import dicom
+from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from tests.app.pacs.orthanc import PASSWORD, USER, Orthanc, probability_of
+
+COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "read", "--dicomweb"]
+SECONDS = 180
+
+
+def radiograph(seed: int, **elements: object) -> bytes:
+    """A drawn chest in a study of today, of a patient whose name is told nowhere."""
+    header = given.HEADER | {
+        "StudyInstanceUID": generate_uid(),
+        "SeriesInstanceUID": generate_uid(),
+        "SOPInstanceUID": generate_uid(),
+        "StudyDate": f"{date.today():%Y%m%d}",
+    }
+    return dicom(synthetic.chest(seed, pneumonia=bool(seed % 2)), **(header | elements))
+
+
+@pytest.fixture
+def environment(model_root: Path) -> dict[str, str]:
+    return os.environ | {
+        "NO_PROXY": "*",
+        "PNEUMOSCOPE_ENGINE": "openvino",
+        "PNEUMOSCOPE_MODEL_STORE": str(model_root),
+        "PNEUMOSCOPE_DICOMWEB_USERNAME": USER,
+        "PNEUMOSCOPE_DICOMWEB_PASSWORD": PASSWORD,
+    }
+
+
+def _read(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS,
+    )
+
+
+def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> None:
+    study = generate_uid()
+    of_study = {"StudyInstanceUID": study}
+    compressed, broken = generate_uid(), generate_uid()
+    orthanc.upload(radiograph(1, **of_study))
+    orthanc.upload(radiograph(2, syntax=RLELossless, SOPInstanceUID=compressed, **of_study))
+    orthanc.upload(radiograph(3, ViewPosition="LL", **of_study))
+    orthanc.upload(radiograph(4, BitsStored=40, SOPInstanceUID=broken, **of_study))
+    orthanc.upload(radiograph(5, Modality="MR", **of_study))
+    orthanc.upload(radiograph(7, PixelData=bytes(480 * 560), **of_study))
+    orthanc.upload(radiograph(6))
+
+    first = _read(environment, orthanc.url, "--study", study)
+    stored = sorted(orthanc.files())
+    second = _read(environment, orthanc.url, "--study", study)
+
+    assert first.returncode == 1
+    lines = first.stdout.splitlines()
+    assert len(lines) == 5
+    assert [line for line in lines if line.startswith(f"{broken} The DICOM image does not have")]
+    assert [line for line in lines if line.endswith(" not read: lateral_view")]
+    assert [line for line in lines if line.endswith(" not read: not_a_chest_xray")]
+    assert len([line for line in lines if line.endswith(", results stored")]) == 2
+    reports = orthanc.datasets("SR")
+    assert len(reports) == len(orthanc.datasets("OT")) == 2
+    assert {report.StudyInstanceUID for report in reports} == {study}
+    for report in reports:
+        evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+        image = evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        label, probability, *_ = next(line for line in lines if image in line).split()[1:]
+        assert f"{probability_of(report):.4f}," == probability
+        assert label in ("NORMAL", "PNEUMONIA")
+    assert "results stored" not in second.stdout
+    assert sorted(orthanc.files()) == stored
+    assert "Müller" not in first.stdout + first.stderr
+    assert "Traceback" not in first.stderr
+
+
+def test_a_study_is_read_again_where_that_is_asked_for(
+    orthanc: Orthanc, environment: dict[str, str]
+) -> None:
+    study = generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    first = _read(environment, orthanc.url, "--study", study)
+    orthanc.upload(radiograph(2, StudyInstanceUID=study))
+    again = _read(environment, orthanc.url, "--study", study, "--again")
+    nothing = _read(environment, orthanc.url, "--study", study)
+
+    assert (first.returncode, again.returncode) == (0, 0)
+    assert again.stdout.count("results stored") == 2
+    assert nothing.stdout == "Nothing is left to read in the study.\n"
+    assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
+
+
+def test_a_study_with_nothing_left_to_read(orthanc: Orthanc, environment: dict[str, str]) -> None:
+    orthanc.upload(given.source_file(Manufacturer="pneumoscope"))
+
+    done = _read(environment, orthanc.url, "--study", given.STUDY)
+
+    assert (done.returncode, done.stdout) == (0, "Nothing is left to read in the study.\n")
+
+
+def test_polling_finds_what_is_stored_later(
+    orthanc: Orthanc, environment: dict[str, str], tmp_path: Path
+) -> None:
+    orthanc.upload(radiograph(1))
+    orthanc.upload(radiograph(2, ViewPosition="LL"))
+    orthanc.upload(radiograph(3, StudyDate="20200101"))
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            [*COMMAND, orthanc.url, "--poll", "1"], env=environment, stderr=log
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: len(orthanc.datasets("SR")) == 1, "the first is read", SECONDS)
+            orthanc.upload(radiograph(4, Modality="CR"))
+            wait_until(lambda: len(orthanc.datasets("SR")) == 2, "the second is read", SECONDS)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+    said = (tmp_path / "log").read_text()
+    assert said.count(" stored: ") == 2
+    assert said.count("not_for_the_model: not read: lateral_view") == 1
+    assert "Traceback" not in said
+    assert len(orthanc.datasets("OT")) == 2
+    assert orthanc.count() == 8
+
+
+def test_polling_waits_for_the_pacs(environment: dict[str, str], tmp_path: Path) -> None:
+    url = f"http://{LOCALHOST}:{free_port()}"
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen([*COMMAND, url, "--poll", "1"], env=environment, stderr=log) as process,
+    ):
+        try:
+            said = (tmp_path / "log").read_text
+            wait_until(lambda: said().count("The PACS did not answer.\n") == 2, "retries", SECONDS)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+    assert "Traceback" not in said()
+
+
+@pytest.mark.parametrize(
+    ("changes", "study", "sentence"),
+    [
+        ({}, "1.2.99", "pneumoscope: The PACS has no such study.\n"),
+        ({}, "x/y", "pneumoscope: --study: this is no UID.\n"),
+        (
+            {"PNEUMOSCOPE_DICOMWEB_PASSWORD": "wrong"},
+            "1.2.3",
+            "pneumoscope: The PACS does not accept the credentials (status 401).\n",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    orthanc: Orthanc,
+    environment: dict[str, str],
+    changes: dict[str, str],
+    study: str,
+    sentence: str,
+) -> None:
+    done = _read(environment | changes, orthanc.url, "--study", study)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
+
+
+def test_nobody_answers(environment: dict[str, str]) -> None:
+    done = _read(environment, f"http://{LOCALHOST}:{free_port()}", "--study", "1.2.3")
+
+    assert (done.returncode, done.stderr) == (1, "pneumoscope: The PACS did not answer.\n")
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--study", "1.2.3", "--poll", "1"], ["--study", "1", "--since", "2026-01-01"]]
+)
+def test_options_that_do_not_fit(environment: dict[str, str], options: list[str]) -> None:
+    done = _read(environment, "http://pacs", *options)
+
+    assert done.returncode == 1
+    assert done.stderr == "pneumoscope: give either --study, or --poll and perhaps --since.\n"

@@ -1,0 +1,68 @@
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.reading.metrics import Metrics
+
+LABELS = {
+    "pneumoscope_requests": {"endpoint", "status"},
+    "pneumoscope_request_seconds": {"endpoint"},
+    "pneumoscope_stage_seconds": {"stage"},
+    "pneumoscope_batch_size": set(),
+    "pneumoscope_queue_depth": set(),
+    "pneumoscope_connections": set(),
+    "pneumoscope_connections_closed": set(),
+    "pneumoscope_predictions": {"label"},
+    "pneumoscope_probability": set(),
+    "pneumoscope_warnings": {"code"},
+    "pneumoscope_model": {"name", "version"},
+}
+
+
+def touched() -> Metrics:
+    """Metrics of which each has a sample."""
+    metrics = Metrics()
+    metrics.requests.labels("/predict", "200").inc()
+    metrics.request_seconds.labels("/predict").observe(0.02)
+    metrics.stage_seconds.labels("infer").observe(0.006)
+    metrics.batch_size.observe(3)
+    metrics.queue_depth.set(2)
+    metrics.predictions.labels("NORMAL").inc()
+    metrics.probability.observe(0.05)
+    metrics.warnings.labels("low_resolution").inc()
+    metrics.model.info({"name": "pneumonia", "version": "1"})
+    return metrics
+
+
+def test_names_and_labels() -> None:
+    found = {
+        family.name: {label for sample in family.samples for label in sample.labels} - {"le"}
+        for family in touched().registry.collect()
+    }
+    assert found == LABELS
+
+
+def test_what_prometheus_reads() -> None:
+    text = generate_latest(touched().registry).decode()
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["pneumoscope_requests_total", "/predict", "200"] == 1
+    assert samples["pneumoscope_predictions_total", "NORMAL"] == 1
+    assert samples["pneumoscope_warnings_total", "low_resolution"] == 1
+    assert samples["pneumoscope_request_seconds_bucket", "/predict", "0.01"] == 0
+    assert samples["pneumoscope_request_seconds_bucket", "/predict", "0.025"] == 1
+    assert samples["pneumoscope_probability_bucket", "0.1"] == 1
+    assert samples["pneumoscope_batch_size_bucket", "4.0"] == 1
+    assert samples["pneumoscope_queue_depth",] == 2
+    assert samples["pneumoscope_model_info", "pneumonia", "1"] == 1
+
+
+def test_apps_share_nothing() -> None:
+    first, second = Metrics(), Metrics()
+    first.predictions.labels("NORMAL").inc()
+    assert first.registry.get_sample_value("pneumoscope_predictions_total", {"label": "NORMAL"})
+    assert not second.registry.get_sample_value(
+        "pneumoscope_predictions_total", {"label": "NORMAL"}
+    )

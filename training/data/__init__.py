@@ -1,0 +1,1 @@
+"""Labelled images, from whichever set they come."""

@@ -1,0 +1,34 @@
+"""What the makers of OpenVINO's graph ask of its nodes."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.inference.contract import Floats
+from app.inference.silent_openvino import ov, properties
+
+FLOAT32 = {properties.hint.inference_precision(): ov.Type.f32}
+_BATCH = 8
+
+
+def is_a(node: ov.Node, *kinds: str) -> bool:
+    return node.get_type_name() in kinds
+
+
+def constant(output: ov.Output) -> Floats | None:
+    """The values of an output in float32, where it is a constant."""
+    node: Any = output.get_node()
+    if is_a(node, "Convert"):
+        node = node.input_value(0).get_node()
+    return node.data.astype(np.float32) if is_a(node, "Constant") else None
+
+
+def compute(
+    model: ov.Model, outputs: list[ov.Output], images: npt.NDArray[np.uint8], config: dict[str, Any]
+) -> list[Floats]:
+    """What some outputs of a model's nodes have for images."""
+    compiled = ov.compile_model(ov.Model(outputs, model.get_parameters()), "CPU", config)
+    starts = range(0, len(images), _BATCH)
+    found = [[np.array(v) for v in compiled(images[i : i + _BATCH]).values()] for i in starts]
+    return [np.concatenate(values) for values in zip(*found, strict=True)]
