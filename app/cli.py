@@ -3,23 +3,28 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
 from math import ceil
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 import uvicorn
 
 from app.errors import NodeError, ReadError
+from app.host import heartbeat
 from app.http.protocol import refusing
 from app.main import app_or_exit, load_reader, settings_or_exit
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
 
 # For what is still at work when the last upload has come.
 _LAST_SECONDS = 5
+
+T = TypeVar("T")
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -34,17 +39,17 @@ def serve() -> None:
     """Serve over HTTP. Environment variables that start with PNEUMOSCOPE_ configure it."""
     _log_to_standard_error()
     app = app_or_exit()
-    reader: Reader = app.state.reader
+    settings: Settings = app.state.settings
     uvicorn.run(
         app,
-        host=reader.settings.host,
-        port=reader.settings.port,
-        http=refusing(reader),
+        host=settings.host,
+        port=settings.port,
+        http=refusing(app),
         # They would have paths and queries in the log.
         ws="none",
         access_log=False,
         # As long as an upload may take, and as the slowest reader of an answer is waited for.
-        timeout_graceful_shutdown=ceil(reader.settings.upload_seconds) + _LAST_SECONDS,
+        timeout_graceful_shutdown=ceil(settings.upload_seconds) + _LAST_SECONDS,
     )
 
 
@@ -60,8 +65,11 @@ def dicom_node() -> None:
 
     _log_to_standard_error()
     settings, node_settings = settings_or_exit(Settings), settings_or_exit(NodeSettings)
+    metrics = Metrics()
     try:
-        asyncio.run(node.run_until_told(node_settings, load_reader(settings)))
+        reader = load_reader(settings, metrics)
+        told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
+        asyncio.run(_beating(settings, reader, told))
     except (ModelError, NodeError) as error:
         sys.exit(f"pneumoscope: {error}")
 
@@ -105,7 +113,8 @@ def read(
     _log_to_standard_error()
     settings = settings_or_exit(Settings)
     try:
-        sys.exit(asyncio.run(work(load_reader(settings))))
+        reader = load_reader(settings, Metrics())
+        sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
     except (ModelError, ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
 
@@ -117,6 +126,12 @@ def licences() -> None:
 
     for line in of_what_ships():
         typer.echo("\t".join(line))
+
+
+async def _beating(settings: Settings, reader: Reader, work: Coroutine[Any, Any, T]) -> T:
+    """Work, and tell by the heartbeat file meanwhile that all is well."""
+    async with heartbeat.beating(settings.heartbeat, lambda: reader.is_ready):
+        return await work
 
 
 def _log_to_standard_error() -> None:

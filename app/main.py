@@ -13,12 +13,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app.host import environment, logs
+from app.host import environment, heartbeat, logs
 from app.http import problems, schemas
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
 from app.http.routes import docs, explain, predict, service
 from app.inference.load import load
+from app.reading.limits import Limits
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
@@ -37,7 +38,7 @@ _FAILED_TO_START = 3
 S = TypeVar("S", bound=BaseSettings)
 
 
-def load_reader(settings: Settings) -> Reader:
+def load_reader(settings: Settings, metrics: Metrics) -> Reader:
     """Load the model.
 
     Raises:
@@ -46,12 +47,23 @@ def load_reader(settings: Settings) -> Reader:
     model = resolve(settings.model_store, settings.model_name, settings.model_version)
     if settings.model_key:
         check_signature(model, settings.model_key)
-    metrics = Metrics()
     loaded = load(model, settings.engine, settings.mixed_precision)
-    reader = Reader(settings, model.manifest, loaded, metrics)
-    info = schemas.model(reader).model_dump()
+    reader = Reader(model.manifest, loaded, metrics, _limits(settings))
+    info = schemas.model(reader.model).model_dump()
     metrics.model.info({name: str(value) for name, value in info.items()})
     return reader
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_pixels=settings.max_pixels,
+        max_pixels_at_once=settings.max_pixels_at_once,
+        max_in_flight=settings.max_in_flight,
+        # A body alone always finds room.
+        max_bytes_in_flight=max(settings.max_bytes_in_flight, settings.max_upload_bytes),
+        picture_side=settings.overlay_max_side,
+        refuse_unsuitable=settings.unsuitable == "refuse",
+    )
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -60,11 +72,13 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         ModelError: the model is missing, not what its manifest says, or breaks the contract.
     """
-    reader = load_reader(settings)
+    metrics = Metrics()
+    reader = load_reader(settings, metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with reader.running():
+        beating = heartbeat.beating(settings.heartbeat, lambda: reader.is_ready)
+        async with reader.running(), beating:
             yield
 
     app = FastAPI(
@@ -81,7 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.reader = reader
+    app.state.reader, app.state.settings, app.state.metrics = reader, settings, metrics
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -90,7 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=_READABLE_HEADERS,
         )
-    app.add_middleware(Observe, metrics=reader.metrics)
+    app.add_middleware(Observe, metrics=metrics)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Lingering)
     if settings.root_path:

@@ -91,6 +91,7 @@ def read(model_root: Path, folder: Path) -> None:
 def signed(model_root: Path, folder: Path) -> None:
     """Sign a model by the command of model-signing, and load it as the service does."""
     from app.main import load_reader
+    from app.reading.metrics import Metrics
     from app.settings import Settings
     from tests.model_store.test_signature import key_pair
 
@@ -100,7 +101,8 @@ def signed(model_root: Path, folder: Path) -> None:
     command = [sys.executable, "-m", "model_signing", "sign", "key", str(path)]
     options = ["--private_key", str(private), "--signature", f"{path}.sig"]
     subprocess.run([*command, *options], check=True)
-    load_reader(Settings(model_store=folder / "store", engine="openvino", model_key=public))
+    settings = Settings(model_store=folder / "store", engine="openvino", model_key=public)
+    load_reader(settings, Metrics())
 
 
 def fit(model_root: Path, folder: Path) -> None:

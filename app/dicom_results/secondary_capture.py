@@ -11,7 +11,6 @@ from app.dicom_results.instance import FOR_RESEARCH, OVERLAY, place, to_file
 from app.dicom_results.source import Source
 from app.imaging.overlay import Target
 from app.reading.reading import Reading
-from model_store.manifest import Manifest
 
 _SERIES_NUMBER = 9001
 # Of the pixels: they are those of the image, seen through colours (PS3.3, C.7.6.1).
@@ -26,7 +25,6 @@ _SHARED = (
 def secondary_capture(
     source: Source,
     reading: Reading,
-    manifest: Manifest,
     picture: npt.NDArray[np.uint8],
     target: Target,
 ) -> bytes:
@@ -35,7 +33,6 @@ def secondary_capture(
     Args:
         source: the header of the image that was read, as `read_source` gives it.
         reading: of that image.
-        manifest: the model's.
         picture: the overlay, uint8 `[height, width, 3]`, in OpenCV's BGR order.
         target: what the coloured regions argue for.
 
@@ -52,7 +49,9 @@ def secondary_capture(
         # Replaced below: highdicom wants a value, though the standard allows none (type 2C).
         patient_orientation=("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **place(source, manifest, OVERLAY, _SERIES_NUMBER, target, f"{width}x{height}"),
+        **place(
+            source, reading.model.manifest, OVERLAY, _SERIES_NUMBER, target, f"{width}x{height}"
+        ),
     )
     image.PatientOrientation = source.get("PatientOrientation")
     image.ConversionType = "WSD"

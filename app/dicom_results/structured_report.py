@@ -63,22 +63,21 @@ _REASONS = {
 }
 
 
-def structured_report(source: Source, reading: Reading, manifest: Manifest) -> bytes:
+def structured_report(source: Source, reading: Reading) -> bytes:
     """Write a reading as a DICOM file.
 
     Args:
         source: the header of the image that was read, as `read_source` gives it.
         reading: of that image.
-        manifest: the model's.
 
     Returns:
         The same bytes for the same arguments.
     """
-    placed = place(source, manifest, REPORT, _SERIES_NUMBER)
+    placed = place(source, reading.model.manifest, REPORT, _SERIES_NUMBER)
     report = MeasurementReport(
-        observation_context=_observer(manifest),
+        observation_context=_observer(reading.model.manifest),
         procedure_reported=CHEST_RADIOGRAPHY,
-        imaging_measurements=[_group(source, reading, manifest)],
+        imaging_measurements=[_group(source, reading)],
     )
     # Nobody verifies it, and it is no definitive answer (PS3.3, C.17.2).
     document = ComprehensiveSR(
@@ -112,19 +111,19 @@ def _observer(manifest: Manifest) -> ObservationContext:
     )
 
 
-def _group(
-    source: Dataset, reading: Reading, manifest: Manifest
-) -> MeasurementsAndQualitativeEvaluations:
+def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvaluations:
     """What was found on the image (TID 1501)."""
-    threshold = manifest.calibration.operating_point.threshold
+    model = reading.model
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
-            uids.derive("tracking", manifest.name, source.SOPInstanceUID), "Pneumonia"
+            uids.derive("tracking", model.name, source.SOPInstanceUID), "Pneumonia"
         ),
         algorithm_id=AlgorithmIdentification(
-            name=manifest.name,
-            version=str(manifest.version),
-            parameters=[f"Pneumonia is present where its probability is at least {threshold}"],
+            name=model.name,
+            version=str(model.version),
+            parameters=[
+                f"Pneumonia is present where its probability is at least {model.threshold}"
+            ],
             manufacturer=PRODUCT,
         ),
         measurements=[_probability(reading)],

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -15,7 +16,9 @@ from app.errors import BusyError
 from app.http import connections, problems
 from app.http.connections import Bounded, Crowd
 from app.http.routes import explain, predict
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.settings import Settings
 
 log = logging.getLogger("pneumoscope")
 
@@ -31,31 +34,32 @@ class _Over(RequestResponseCycle):
         self.message_event = asyncio.Event()
 
 
-def refusing(reader: Reader) -> type[Bounded]:
+def refusing(app: FastAPI) -> type[Bounded]:
     """The protocol for uvicorn's `http`, which refuses readings while the reader is full.
 
     What is asked in another way than most clients do (with a query, from a page of another origin,
     to close the connection, or without reading the answers) goes through the app, which refuses it
     just so.
     """
+    reader: Reader = app.state.reader
+    settings: Settings = app.state.settings
+    metrics: Metrics = app.state.metrics
     busy = problems.of(BusyError())
     refusal = connections.raw(busy)
     status = f"{busy.details.status:d}"
     # A proxy may take the prefix off the path, or leave it there.
     refused = {
-        f"{prefix}{route.path}".encode(): reader.metrics.requests.labels(route.path, status)
-        for prefix in {"", reader.settings.root_path}
+        f"{prefix}{route.path}".encode(): metrics.requests.labels(route.path, status)
+        for prefix in {"", settings.root_path}
         for route in (*predict.router.routes, *explain.router.routes)
         if isinstance(route, APIRoute)
     }
     over = _Over()
     logged = -_SECONDS_BETWEEN_LINES
 
-    settings = reader.settings
-
     class Refusing(Bounded):
         crowd = Crowd(
-            reader.metrics,
+            metrics,
             connections.most_connections(settings.max_connections),
             # The app tells a slow client first.
             settings.upload_seconds + _GRACE_SECONDS,

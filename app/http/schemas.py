@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from app.codes import Label, Reason, WarningCode
 from app.http.problems import ProblemDetails
 from app.inference.contract import Floats
-from app.reading.reader import Reader
+from app.reading import model as reading_model
 from app.reading.reading import Reading
 
 Finding = Literal[Label.NORMAL, Label.PNEUMONIA]
@@ -126,14 +126,14 @@ class Status(BaseModel):
     status: Literal["live", "ready"]
 
 
-def prediction(reader: Reader, reading: Reading) -> Prediction:
+def prediction(reading: Reading) -> Prediction:
     """A reading as it goes over the wire."""
-    radiograph, manifest = reading.radiograph, reader.manifest
+    radiograph = reading.radiograph
     return Prediction.model_validate(
         {
             "label": reading.label,
             "probability": reading.probability,
-            "threshold": manifest.calibration.operating_point.threshold,
+            "threshold": reading.threshold,
             "prediction_set": reading.prediction_set,
             "review": reading.review,
             "reasons": reading.reasons,
@@ -145,7 +145,7 @@ def prediction(reader: Reader, reading: Reading) -> Prediction:
                 format=radiograph.format,
                 sha256=radiograph.sha256,
             ),
-            "model": model(reader),
+            "model": model(reading.model),
         }
     )
 
@@ -155,14 +155,9 @@ def maps(reading: Reading) -> Maps:
     return Maps(cam=_rows(reading.answers.cam[0]), lungs=_rows(reading.answers.lungs[0]))
 
 
-def model(reader: Reader) -> Model:
-    """The reader's model as it goes over the wire."""
-    return Model(
-        name=reader.manifest.name,
-        version=reader.manifest.version,
-        engine=reader.engine.name,
-        device=reader.engine.device,
-    )
+def model(of: reading_model.Model) -> Model:
+    """A model as it goes over the wire."""
+    return Model(name=of.name, version=of.version, engine=of.engine, device=of.device)
 
 
 def _lungs(reading: Reading) -> Lungs:

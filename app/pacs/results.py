@@ -83,12 +83,12 @@ async def results_of(reader: Reader, data: bytes) -> Results:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)
     source = read_source(data)
-    if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.manifest):
+    if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.model.manifest):
         raise NotReadError(OWN_RESULT)
     target = reading.target
-    encode = partial(secondary_capture, source, reading, reader.manifest, target=target)
+    encode = partial(secondary_capture, source, reading, target=target)
     overlay, _, _ = await reader.render(reading, target, encode)
-    work = partial(structured_report, source, reading, reader.manifest)
+    work = partial(structured_report, source, reading)
     report = await reader.timed("render", reading.seconds, work)
     image = str(source.SOPInstanceUID)
     return Results(overlay, report, reading.label, reading.probability, image)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import NoLungsError, NotReadyError
-from app.host import cores, heartbeat
+from app.host import cores
 from app.imaging import overlay
 from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
 from app.imaging.room import PixelRoom
@@ -22,10 +22,11 @@ from app.inference.batcher import Batcher
 from app.inference.contract import OUTPUTS, Engine
 from app.reading import admission
 from app.reading.admission import Place, Room, Turns
+from app.reading.limits import Limits
 from app.reading.lungs import outline
 from app.reading.metrics import Metrics
+from app.reading.model import Model
 from app.reading.reading import Reading, judge
-from app.settings import Settings
 from model_store.manifest import Manifest
 from model_store.store import ModelError
 
@@ -40,18 +41,21 @@ class Reader:
     """The model behind its batcher, and the threads that decode and render."""
 
     def __init__(
-        self, settings: Settings, manifest: Manifest, engine: Engine, metrics: Metrics
+        self, manifest: Manifest, engine: Engine, metrics: Metrics, limits: Limits | None = None
     ) -> None:
-        self.settings, self.manifest, self.engine, self.metrics = (
-            settings,
-            manifest,
-            engine,
-            metrics,
-        )
+        """Prepare to read.
+
+        Args:
+            manifest: the model's.
+            engine: the model, loaded.
+            metrics: where readings are counted.
+            limits: what may be held at once.
+        """
+        self._limits = limits = limits or Limits()
+        self.model = Model(manifest, engine.name, engine.device)
+        self._engine, self._metrics = engine, metrics
         self._ready = False
-        # A body alone always finds room.
-        most_bytes = max(settings.max_bytes_in_flight, settings.max_upload_bytes)
-        self._room = Room(settings.max_in_flight, most_bytes)
+        self._room = Room(limits.max_in_flight, limits.max_bytes_in_flight)
         self._batcher = Batcher(engine, metrics.batch_size.observe)
         metrics.queue_depth.set_function(lambda: self._batcher.waiting)
         # As many decoded images as keep the engine busy: others wait as the bytes of their files,
@@ -60,24 +64,25 @@ class Reader:
         threads = cores.available()
         self._turns = Turns(threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
-        self._pixels = PixelRoom(settings.max_pixels_at_once)
+        self._pixels = PixelRoom(limits.max_pixels_at_once)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; ready once the warm-up has passed."""
         self._batcher.start()
-        besides = [asyncio.create_task(self._warm_up())]
-        if self.settings.heartbeat:
-            beating = heartbeat.beat(self.settings.heartbeat, lambda: self._ready)
-            besides.append(asyncio.create_task(beating))
+        warming_up = asyncio.create_task(self._warm_up())
         try:
             yield
         finally:
-            for task in besides:
-                task.cancel()
-            await asyncio.gather(*besides, return_exceptions=True)
+            warming_up.cancel()
+            await asyncio.gather(warming_up, return_exceptions=True)
             await self._batcher.stop()
             self._pool.shutdown()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the warm-up has passed."""
+        return self._ready
 
     def check_ready(self) -> None:
         """Pass once the warm-up has passed.
@@ -114,14 +119,14 @@ class Reader:
 
         Raises:
             ImageError: the file is no image, or none that can be read.
-            NoLungsError: there are no lungs on it, and the settings say to refuse such images.
+            NoLungsError: there are no lungs on it, and the limits say to refuse such images.
         """
         seconds: dict[str, float] = {}
 
         def prepare() -> tuple[Radiograph, np.ndarray]:
-            side = self.settings.overlay_max_side
+            side = self._limits.picture_side
             with self._pixels.holding() as take:
-                radiograph = decode(data, self.settings.max_pixels, side, take)
+                radiograph = decode(data, self._limits.max_pixels, side, take)
                 image = to_model_input(radiograph.pixels)
                 if radiograph.pixels.size > _KEPT * side**2:
                     pixels = overlay.shrink(radiograph.pixels, side)
@@ -135,9 +140,9 @@ class Reader:
             answers, queued, inferred = await self._batcher.infer(image)
         seconds |= {"queue": waited + queued, "infer": inferred}
         for stage in ("queue", "infer"):
-            self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
-        reading = judge(radiograph, answers, self.manifest, seconds)
-        if not reading.lungs.found and self.settings.unsuitable == "refuse":
+            self._metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        reading = judge(radiograph, answers, self.model, seconds)
+        if not reading.lungs.found and self._limits.refuse_unsuitable:
             raise NoLungsError
         self._count(reading)
         return reading
@@ -162,7 +167,7 @@ class Reader:
                 reading.radiograph.pixels,
                 reading.answers.cam[0],
                 target,
-                self.settings.overlay_max_side,
+                self._limits.picture_side,
                 contours,
             )
             height, width, _ = picture.shape
@@ -184,14 +189,14 @@ class Reader:
         admission.begins()
         result = await asyncio.wrap_future(working)
         seconds[stage] = time.perf_counter() - started
-        self.metrics.stage_seconds.labels(stage).observe(seconds[stage])
+        self._metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return result
 
     def _count(self, reading: Reading) -> None:
-        self.metrics.predictions.labels(reading.label).inc()
-        self.metrics.probability.observe(reading.probability)
+        self._metrics.predictions.labels(reading.label).inc()
+        self._metrics.probability.observe(reading.probability)
         for code in reading.warnings:
-            self.metrics.warnings.labels(code).inc()
+            self._metrics.warnings.labels(code).inc()
 
     async def try_engine(self) -> None:
         """Infer blank images: one, and in batches of every power of two.
@@ -200,10 +205,10 @@ class Reader:
             ModelError: an answer is not finite.
             Exception: whatever the engine raises.
         """
-        blank = np.zeros((self.engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
+        blank = np.zeros((self._engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
         loop = asyncio.get_running_loop()
         for power in range(len(blank).bit_length()):
-            infer = partial(self.engine.infer, blank[: 1 << power])
+            infer = partial(self._engine.infer, blank[: 1 << power])
             answers = await loop.run_in_executor(self._pool, infer)
             if not all(np.isfinite(getattr(answers, name)).all() for name in OUTPUTS):
                 raise ModelError("The model's answers to a blank image are not finite.")

@@ -7,7 +7,7 @@ from app.imaging import overlay
 from app.imaging.decode import Radiograph
 from app.inference.contract import Answers
 from app.reading.lungs import Lungs, evidence_in_lungs, find
-from model_store.manifest import Manifest
+from app.reading.model import Model
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Reading:
     Attributes:
         radiograph: the decoded image.
         answers: the model's outputs, N = 1.
+        model: which one.
         lungs: where they are.
         label: what the image shows, or that nobody can tell from it.
         finding: `NORMAL` or `PNEUMONIA`, as the threshold has it, whatever the image is.
@@ -27,6 +28,7 @@ class Reading:
 
     radiograph: Radiograph
     answers: Answers
+    model: Model
     lungs: Lungs
     label: Label
     finding: Label
@@ -52,7 +54,13 @@ class Reading:
 
     @property
     def probability(self) -> float:
+        """Calibrated P(PNEUMONIA)."""
         return float(self.answers.probability[0])
+
+    @property
+    def threshold(self) -> float:
+        """The finding is PNEUMONIA where probability >= threshold."""
+        return self.model.threshold
 
     def evidence_in_lungs(self, target: overlay.Target) -> float | None:
         """The share of what argues for a label that lies in the lungs, 0 to 1.
@@ -65,12 +73,13 @@ class Reading:
 
 
 def judge(
-    radiograph: Radiograph, answers: Answers, manifest: Manifest, seconds: dict[str, float]
+    radiograph: Radiograph, answers: Answers, model: Model, seconds: dict[str, float]
 ) -> Reading:
     """What the model's outputs, N = 1, mean for the image that they are about."""
+    manifest = model.manifest
     calibration = manifest.calibration
     probability = float(answers.probability[0])
-    positive = probability >= calibration.operating_point.threshold
+    positive = probability >= model.threshold
     finding = Label.PNEUMONIA if positive else Label.NORMAL
     lungs = find(answers.lungs[0], calibration.lungs)
     strange = []
@@ -83,6 +92,7 @@ def judge(
     return Reading(
         radiograph,
         answers,
+        model,
         lungs,
         label=Label.INDETERMINATE if strange else finding,
         finding=finding,

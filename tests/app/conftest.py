@@ -79,7 +79,7 @@ def settings(model_root: Path) -> Settings:
 def client(request: pytest.FixtureRequest, settings: Settings) -> Iterator[httpx.Client]:
     """A client of a ready service, once on each engine."""
     app = create_app(settings.model_copy(update={"engine": request.param}))
-    with serving(app, refusing(app.state.reader)) as client:
+    with serving(app, refusing(app)) as client:
         wait_until_ready(client)
         yield client
 

@@ -24,7 +24,7 @@ def serve(scripted: Scripted, settings: Settings) -> Iterator[Serve]:
 
         def start(**changes: Any) -> httpx.Client:
             app = create_app(Settings(**(settings.model_dump() | changes)))
-            client = running.enter_context(serving(app, refusing(app.state.reader)))
+            client = running.enter_context(serving(app, refusing(app)))
             wait_until_ready(client)
             return client
 

@@ -14,6 +14,7 @@ from app.http import schemas, upload
 from app.http.negotiation import DICOM, JSON, accepted
 from app.http.routes.parts import (
     ReaderDependency,
+    SettingsDependency,
     form_body,
     json_response,
     problem_responses,
@@ -22,7 +23,6 @@ from app.http.routes.parts import (
 )
 from app.imaging import overlay
 from app.reading.reading import Reading
-from model_store.manifest import Manifest
 
 router = APIRouter(tags=["reading"])
 
@@ -41,6 +41,7 @@ _EMBEDDED: overlay.MediaType = "image/jpeg"
 async def explain(
     request: Request,
     reader: ReaderDependency,
+    settings: SettingsDependency,
     target: Annotated[
         Literal["predicted", "pneumonia", "normal"],
         Query(description="show what argues for this; `predicted` is the answer's own label"),
@@ -56,12 +57,12 @@ async def explain(
     where the image is DICOM, it comes as a Secondary Capture for the same study.
     """
     async with reader.admitted():
-        data = await upload.one_file(request, *reader.settings.upload_limits)
+        data = await upload.one_file(request, *settings.upload_limits)
         media_type = accepted(request, [*_PICTURES, JSON], data)
         reading = await unless_hung_up(request, reader.read(data))
         shown = reading.target if target == "predicted" else target
         if media_type == DICOM:
-            encode = partial(_secondary_capture, data, reading, reader.manifest, shown)
+            encode = partial(_secondary_capture, data, reading, shown)
         else:
             encode = partial(overlay.encode, media_type=_PICTURES.get(media_type, _EMBEDDED))
         rendering = reader.render(reading, shown, encode)
@@ -69,7 +70,7 @@ async def explain(
     if media_type != JSON:
         return Response(picture, headers=server_timing(reading.seconds), media_type=media_type)
     explanation = schemas.Explanation(
-        **dict(schemas.prediction(reader, reading)),
+        **dict(schemas.prediction(reading)),
         evidence_in_lungs=reading.evidence_in_lungs(shown),
         overlay=schemas.Overlay(
             target=Label.PNEUMONIA if shown == "pneumonia" else Label.NORMAL,
@@ -87,7 +88,6 @@ async def explain(
 def _secondary_capture(
     data: bytes,
     reading: Reading,
-    manifest: Manifest,
     target: overlay.Target,
     picture: npt.NDArray[np.uint8],
 ) -> bytes:
@@ -95,4 +95,4 @@ def _secondary_capture(
     from app.dicom_results.secondary_capture import secondary_capture
     from app.dicom_results.source import read_source
 
-    return secondary_capture(read_source(data), reading, manifest, picture, target)
+    return secondary_capture(read_source(data), reading, picture, target)

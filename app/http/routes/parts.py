@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from app.http import upload
 from app.http.problems import MEDIA_TYPE, ProblemDetails
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.settings import Settings
 
 T = TypeVar("T")
 _BINARY = {"type": "string", "format": "binary"}
@@ -23,7 +25,19 @@ async def _reader(request: Request) -> Reader:
     return reader
 
 
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
 ReaderDependency = Annotated[Reader, Depends(_reader)]
+SettingsDependency = Annotated[Settings, Depends(_settings)]
+MetricsDependency = Annotated[Metrics, Depends(_metrics)]
 
 
 async def unless_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T:

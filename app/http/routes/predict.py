@@ -11,6 +11,7 @@ from app.http import problems, schemas, upload
 from app.http.negotiation import DICOM, JSON, accepted
 from app.http.routes.parts import (
     ReaderDependency,
+    SettingsDependency,
     form_body,
     json_response,
     problem_responses,
@@ -19,7 +20,6 @@ from app.http.routes.parts import (
 )
 from app.reading.reader import Reader
 from app.reading.reading import Reading
-from model_store.manifest import Manifest
 
 router = APIRouter(tags=["reading"])
 
@@ -32,7 +32,9 @@ router = APIRouter(tags=["reading"])
     | {200: {"content": {DICOM: {}}}},
     openapi_extra=form_body(),
 )
-async def predict(request: Request, reader: ReaderDependency) -> Response:
+async def predict(
+    request: Request, reader: ReaderDependency, settings: SettingsDependency
+) -> Response:
     """The calibrated probability of pneumonia, and the label that the threshold makes of it.
 
     Send an image as the multipart field `file`, or as the raw body with its own content type.
@@ -40,16 +42,16 @@ async def predict(request: Request, reader: ReaderDependency) -> Response:
     the same study.
     """
     async with reader.admitted():
-        data = await upload.one_file(request, *reader.settings.upload_limits)
+        data = await upload.one_file(request, *settings.upload_limits)
         media_type = accepted(request, [JSON], data)
         reading = await unless_hung_up(request, reader.read(data))
         if media_type == DICOM:
-            work = partial(_structured_report, data, reading, reader.manifest)
+            work = partial(_structured_report, data, reading)
             rendering = reader.timed("render", reading.seconds, work)
             report = await unless_hung_up(request, rendering)
             headers = server_timing(reading.seconds)
             return Response(report, headers=headers, media_type=DICOM)
-    return json_response(schemas.prediction(reader, reading), reading.seconds)
+    return json_response(schemas.prediction(reading), reading.seconds)
 
 
 @router.post(
@@ -59,10 +61,12 @@ async def predict(request: Request, reader: ReaderDependency) -> Response:
     responses=problem_responses(400, 408, 413, 415, 503),
     openapi_extra=form_body(several=True),
 )
-async def predict_batch(request: Request, reader: ReaderDependency) -> Response:
+async def predict_batch(
+    request: Request, reader: ReaderDependency, settings: SettingsDependency
+) -> Response:
     """A prediction or a problem for each part named `file`, in their order."""
     async with reader.admitted():
-        limits = *reader.settings.upload_limits, reader.settings.max_files
+        limits = *settings.upload_limits, settings.max_files
         files = await upload.several_files(request, *limits)
         items = await unless_hung_up(request, _items(reader, files))
     return json_response(schemas.Batch(items=items))
@@ -79,12 +83,12 @@ async def _item(reader: Reader, data: bytes) -> schemas.BatchItem:
         return schemas.BatchItem(problem=problems.of(error).details)
     except problems.Problem as problem:
         return schemas.BatchItem(problem=problem.details)
-    return schemas.BatchItem(prediction=schemas.prediction(reader, reading))
+    return schemas.BatchItem(prediction=schemas.prediction(reading))
 
 
-def _structured_report(data: bytes, reading: Reading, manifest: Manifest) -> bytes:
+def _structured_report(data: bytes, reading: Reading) -> bytes:
     # Here, since highdicom takes 20 MB, and up to a second, of a service that may never need it.
     from app.dicom_results.source import read_source
     from app.dicom_results.structured_report import structured_report
 
-    return structured_report(read_source(data), reading, manifest)
+    return structured_report(read_source(data), reading)

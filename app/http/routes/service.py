@@ -5,7 +5,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
 from app.http import schemas
-from app.http.routes.parts import ReaderDependency, json_response, problem_responses
+from app.http.routes.parts import (
+    MetricsDependency,
+    ReaderDependency,
+    json_response,
+    problem_responses,
+)
 from model_store.manifest import Manifest
 
 router = APIRouter(tags=["service"])
@@ -32,10 +37,10 @@ async def ready(reader: ReaderDependency) -> Response:
 @router.get("/model", summary="What answers here?", response_model=Manifest)
 async def model(reader: ReaderDependency) -> Response:
     """The manifest of the model: calibration, provenance, the digests of its files."""
-    return json_response(reader.manifest)
+    return json_response(reader.model.manifest)
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
-async def metrics(reader: ReaderDependency) -> Response:
+async def metrics(metrics: MetricsDependency) -> Response:
     """The metrics in Prometheus' text format."""
-    return Response(generate_latest(reader.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -19,15 +19,25 @@ from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Spool
 from app.pacs.node.storage_scp import StorageScp
 from app.pacs.storage_scu import StorageDestination
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 
 log = logging.getLogger("pneumoscope")
 
 
-async def run(settings: NodeSettings, reader: Reader, stop: asyncio.Event) -> None:
+async def run(
+    settings: NodeSettings, reader: Reader, metrics: Metrics, max_bytes: int, stop: asyncio.Event
+) -> None:
     """Receive, read and send until it is time to stop.
 
     Images are taken from the first moment, and wait on the disk for the engine's warm-up.
+
+    Args:
+        settings: the node's.
+        reader: the model.
+        metrics: the reader's, beside which the node's are served.
+        max_bytes: as large as an image's data set may be.
+        stop: set when it is time.
 
     Raises:
         NodeError: another process holds the spool, or an address cannot be listened on.
@@ -35,18 +45,16 @@ async def run(settings: NodeSettings, reader: Reader, stop: asyncio.Event) -> No
     with ExitStack() as resources:
         spool = _spool(settings)
         resources.callback(spool.close)
-        registry = reader.metrics.registry
-        metrics = NodeMetrics(registry, spool)
+        counted = NodeMetrics(metrics.registry, spool)
         with _blaming("METRICS_PORT"):
-            resources.enter_context(_serving(settings, registry))
-        max_bytes = reader.settings.max_upload_bytes
+            resources.enter_context(_serving(settings, metrics.registry))
         listening = resources.enter_context(ExitStack())
         with _blaming("PORT"):
-            listening.enter_context(StorageScp(settings, max_bytes, spool, metrics).listening())
+            listening.enter_context(StorageScp(settings, max_bytes, spool, counted).listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
         answered = Answered(settings.spool / "answered.sqlite")
-        readings = Readings(reader, spool, metrics, answered, settings.corrected)
-        deliveries = Deliveries(_destination(settings), spool, metrics)
+        readings = Readings(reader, spool, counted, answered, settings.corrected)
+        deliveries = Deliveries(_destination(settings), spool, counted)
         async with reader.running(), asyncio.TaskGroup() as parts:
             parts.create_task(readings.run(stop))
             parts.create_task(deliveries.run(stop))
@@ -54,15 +62,17 @@ async def run(settings: NodeSettings, reader: Reader, stop: asyncio.Event) -> No
             await asyncio.to_thread(listening.close)
 
 
-async def run_until_told(settings: NodeSettings, reader: Reader) -> None:
-    """Run until SIGTERM or SIGINT.
+async def run_until_told(
+    settings: NodeSettings, reader: Reader, metrics: Metrics, max_bytes: int
+) -> None:
+    """Run until SIGTERM or SIGINT; the arguments are those of `run`.
 
     Raises:
         NodeError: as `run` does.
     """
     # Malformed messages end pynetdicom's threads with errors that quote them.
     threading.excepthook = _log_type
-    await run(settings, reader, stopping.on_signal())
+    await run(settings, reader, metrics, max_bytes, stopping.on_signal())
 
 
 def _log_type(failed: threading.ExceptHookArgs) -> None:

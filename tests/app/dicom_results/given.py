@@ -15,10 +15,12 @@ from pydicom.uid import ComputedRadiographyImageStorage
 from app.codes import Label
 from app.imaging.decode import Radiograph
 from app.reading.lungs import Box, Lungs
+from app.reading.model import Model
 from app.reading.reading import Reading
 from tests import synthetic
 from tests.answered import answers
 from tests.app.imaging.dicom.dicoms import dicom
+from tests.model_store.made import manifest
 
 PIXELS = synthetic.chest(3, size=(96, 80))
 PROBABILITY = float(np.float32(0.8765432))
@@ -87,6 +89,7 @@ def source_file(**elements: Any) -> bytes:
 def reading(**changes: Any) -> Reading:
     """A reading of it that finds pneumonia, save for what is changed."""
     fields: dict[str, Any] = {
+        "model": Model(manifest(), "openvino", "CPU"),
         "lungs": Lungs(True, Box(0.1, 0.1, 0.9, 0.8)),
         "label": Label.PNEUMONIA,
         "finding": Label.PNEUMONIA,

@@ -13,7 +13,6 @@ from app.dicom_results.source import read_source
 from app.dicom_results.structured_report import structured_report
 from app.errors import IncompleteDicomError
 from tests.app.dicom_results.given import overlay, parse, reading, source_file
-from tests.model_store.made import manifest
 
 KEYWORDS = ("PatientName", "PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyID")
 
@@ -36,8 +35,8 @@ def raw(values: dict[str, bytes], vr: str = "LO") -> Any:
 def results(file: bytes) -> list[Dataset]:
     source = read_source(file)
     return [
-        parse(structured_report(source, reading(), manifest())),
-        parse(secondary_capture(source, reading(), manifest(), overlay(), "pneumonia")),
+        parse(structured_report(source, reading())),
+        parse(secondary_capture(source, reading(), overlay(), "pneumonia")),
     ]
 
 

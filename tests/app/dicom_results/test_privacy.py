@@ -20,8 +20,8 @@ from app.dicom_results.source import read_source
 from app.dicom_results.structured_report import structured_report
 from tests.model_store.made import manifest
 source = read_source(file)
-structured_report(source, given.reading(), manifest())
-secondary_capture(source, given.reading(), manifest(), given.overlay(), "normal")
+structured_report(source, given.reading())
+secondary_capture(source, given.reading(), given.overlay(), "normal")
 assert source.PatientName == "Planted"
 """
 

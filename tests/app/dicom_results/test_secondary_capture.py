@@ -23,14 +23,13 @@ from tests.app.dicom_results.given import (
     reading,
     source_file,
 )
-from tests.model_store.made import manifest
 
 
 def captured(
     elements: dict[str, Any] | None = None, target: Any = "pneumonia", **changes: Any
 ) -> bytes:
     source = read_source(source_file(**(elements or {})))
-    return secondary_capture(source, reading(**changes), manifest(), overlay(), target)
+    return secondary_capture(source, reading(**changes), overlay(), target)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -87,7 +86,7 @@ def test_the_same_image_gives_the_same_bytes() -> None:
 
 def test_each_target_and_size_is_an_object_of_its_own() -> None:
     source = read_source(source_file())
-    smaller = secondary_capture(source, reading(), manifest(), overlay()[::2, ::2], "pneumonia")
+    smaller = secondary_capture(source, reading(), overlay()[::2, ::2], "pneumonia")
     images = [parse(data) for data in (captured(), captured(target="normal"), smaller)]
 
     assert len({image.SOPInstanceUID for image in images}) == 3

@@ -31,7 +31,7 @@ from tests.model_store.made import manifest
 
 def reported(elements: dict[str, Any] | None = None, **changes: Any) -> bytes:
     source = read_source(source_file(**(elements or {})))
-    return structured_report(source, reading(**changes), manifest())
+    return structured_report(source, reading(**changes))
 
 
 def group(data: bytes) -> Any:
@@ -150,7 +150,7 @@ def test_that_no_label_can_be_excluded_is_for_a_person_too() -> None:
 @pytest.mark.parametrize("probability", [PROBABILITY, 0.0, 1.0, 1e-12, 1 / 3])
 def test_the_probability_is_the_readings(probability: float) -> None:
     read = reading(probability=probability)
-    data = structured_report(read_source(source_file()), read, manifest())
+    data = structured_report(read_source(source_file()), read)
     [measurement] = group(data).get_measurements()
     item = measurement[0].MeasuredValueSequence[0]
 

@@ -17,15 +17,13 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def _beat(file: Path, *states: bool) -> list[bool]:
     """Whether there is a fresh file in each of the states."""
     well, fresh = False, []
-    task = asyncio.create_task(heartbeat.beat(file, lambda: well))
-    for state in states:
-        well = state
-        await asyncio.sleep(0.1)
-        file.unlink(missing_ok=True)
-        await asyncio.sleep(0.1)
-        fresh.append(file.exists())
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    async with heartbeat.beating(file, lambda: well):
+        for state in states:
+            well = state
+            await asyncio.sleep(0.1)
+            file.unlink(missing_ok=True)
+            await asyncio.sleep(0.1)
+            fresh.append(file.exists())
     return fresh
 
 
@@ -44,11 +42,9 @@ def test_an_event_loop_that_hangs_lets_the_file_grow_old(tmp_path: Path) -> None
     file = tmp_path / "alive"
 
     async def run() -> float:
-        task = asyncio.create_task(heartbeat.beat(file, lambda: True))
-        await asyncio.sleep(0.05)
-        time.sleep(0.3)
-        age = time.time() - file.stat().st_mtime
-        task.cancel()
-        return age
+        async with heartbeat.beating(file, lambda: True):
+            await asyncio.sleep(0.05)
+            time.sleep(0.3)
+            return time.time() - file.stat().st_mtime
 
     assert asyncio.run(run()) > 0.25

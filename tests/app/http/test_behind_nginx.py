@@ -20,7 +20,7 @@ from tests.app.nginx import nginx
 def proxy(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     app = create_app(settings.model_copy(update={"root_path": "/xray"}))
     folder: Path = tmp_path_factory.mktemp("nginx")
-    with serving(app, refusing(app.state.reader)) as client:
+    with serving(app, refusing(app)) as client:
         wait_until_ready(client)
         with nginx(folder, str(client.base_url).rstrip("/")) as proxy:
             yield proxy

@@ -22,7 +22,7 @@ def _head(version: bytes) -> bytes:
 
 @pytest.mark.parametrize("version", CLOSING)
 def test_the_answer_outlives_the_body(app: FastAPI, version: bytes) -> None:
-    with serving(app, refusing(app.state.reader)) as client:
+    with serving(app, refusing(app)) as client:
         address = client.base_url.host, client.base_url.port or 80
         with socket.create_connection(address, 60) as connection:
             connection.sendall(_head(version))
@@ -38,7 +38,7 @@ def test_the_answer_outlives_the_body(app: FastAPI, version: bytes) -> None:
 
 def test_nobody_is_waited_for_for_ever(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering, "_MOST_SECONDS", 0.2)
-    with serving(app, refusing(app.state.reader)) as client:
+    with serving(app, refusing(app)) as client:
         address = client.base_url.host, client.base_url.port or 80
         with socket.create_connection(address, 60) as connection:
             connection.sendall(_head(CLOSING[0]))

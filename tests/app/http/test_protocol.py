@@ -21,7 +21,10 @@ LARGE = bytes(3_000_000)
 @contextmanager
 def full(scripted: Scripted, app: FastAPI, xray: bytes) -> Iterator[httpx.Client]:
     """A client of a service both of whose places are taken until the block ends."""
-    with serving(app, refusing(app.state.reader)) as client, ThreadPoolExecutor(2) as pool:
+    with (
+        serving(app, refusing(app)) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
         wait_until_ready(client)
         scripted.go.clear()
         posts = [pool.submit(client.post, "/predict", content=xray, headers=RAW) for _ in range(2)]
@@ -143,7 +146,7 @@ def test_a_request_behind_another_one_waits_for_its_turn(
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
         b"Content-Length: %d\r\n\r\n%b" % (len(xray), xray)
     )
-    with serving(app, refusing(app.state.reader)) as client:
+    with serving(app, refusing(app)) as client:
         wait_until_ready(client)
         scripted.go.clear()
         address = client.base_url.host, client.base_url.port or 80

@@ -11,7 +11,6 @@ from app.pacs.node.settings import StorageAddress
 from app.pacs.storage_scu import StorageDestination
 from tests.app.dicom_results import given
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port
-from tests.model_store.made import manifest
 
 
 @pytest.fixture
@@ -25,8 +24,8 @@ def results() -> list[bytes]:
     """An overlay and a report."""
     source, reading = read_source(given.source_file()), given.reading()
     return [
-        secondary_capture(source, reading, manifest(), given.overlay(), "normal"),
-        structured_report(source, reading, manifest()),
+        secondary_capture(source, reading, given.overlay(), "normal"),
+        structured_report(source, reading),
     ]
 
 

@@ -6,6 +6,7 @@ import pytest
 from app.codes import Label, Reason, WarningCode
 from app.imaging.decode import Radiograph
 from app.reading.lungs import Lungs
+from app.reading.model import Model
 from app.reading.reading import Reading, judge
 from tests.answered import answers, lungs
 from tests.model_store.made import manifest
@@ -21,7 +22,7 @@ PIXELS = np.zeros((8, 8), np.uint8)
 def judged(probability: float, *warnings: WarningCode, **outputs: Any) -> Reading:
     radiograph = Radiograph(PIXELS, 8, 8, "PNG", "", warnings)
     found = answers([probability], **({"novelty": [1.0]} | outputs))
-    return judge(radiograph, found, manifest(), {})
+    return judge(radiograph, found, Model(manifest(), "openvino", "CPU"), {})
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from app.main import load_reader
 from app.pacs.node import node, readings
 from app.pacs.node.settings import NodeSettings, StorageAddress
 from app.pacs.results import Results, results_of
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
 from tests.app.conftest import Scripted
@@ -63,12 +64,13 @@ class Running:
 @contextmanager
 def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> Iterator[Running]:
     running = Running(folder, pacs, **changes)
-    reader, loop, stop = load_reader(settings), asyncio.new_event_loop(), asyncio.Event()
+    metrics, loop, stop = Metrics(), asyncio.new_event_loop(), asyncio.Event()
+    reader, most = load_reader(settings, metrics), settings.max_upload_bytes
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            loop.run_until_complete(node.run(running.settings, reader, stop))
+            loop.run_until_complete(node.run(running.settings, reader, metrics, most, stop))
         except BaseException as error:
             failed.append(error)
 
@@ -356,5 +358,7 @@ def test_what_another_process_holds_is_named(
         free = {"spool": tmp_path / "other", "port": free_port(), "metrics_port": free_port()}
         del free[variable.lower()]
         second = running.settings.model_copy(update=free)
+        metrics = Metrics()
+        reader = load_reader(settings, metrics)
         with pytest.raises(NodeError, match=f"^PNEUMOSCOPE_NODE_{variable}: "):
-            asyncio.run(node.run(second, load_reader(settings), asyncio.Event()))
+            asyncio.run(node.run(second, reader, metrics, 1, asyncio.Event()))

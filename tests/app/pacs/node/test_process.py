@@ -22,6 +22,7 @@ from pynetdicom.pdu_primitives import P_DATA
 
 from app.main import load_reader
 from app.pacs.results import Results, results_of
+from app.reading.metrics import Metrics
 from app.settings import Settings
 from tests import synthetic
 from tests.app.dicom_results import given
@@ -109,7 +110,7 @@ def _expected(settings: Settings, images: list[bytes]) -> list[Results]:
     """What this process makes of the images."""
 
     async def read() -> list[Results]:
-        reader = load_reader(settings)
+        reader = load_reader(settings, Metrics())
         async with reader.running():
             return [await results_of(reader, image) for image in images]
 
