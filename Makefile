@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format bench constraints clean
+.PHONY: help serve test lint format docs bench constraints clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ lint: .venv/dev.stamp ## check the style, the types and which part imports which
 format: .venv/dev.stamp ## put the code into the style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: .venv/dev.stamp ## write the pages that come from the code: docs/cli.md
+	$(BIN)/python -m tests.cli_page > docs/cli.md
 
 bench: .venv/benchmarks.stamp ## install the contestants, measure the service against them; needs wrk
 	$(BIN)/python -m benchmarks

@@ -6,37 +6,58 @@ import sys
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from math import ceil
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 import uvicorn
 
 from app.errors import NodeError, ReadError
-from app.host import heartbeat
+from app.host import environment, heartbeat
 from app.http.protocol import refusing
 from app.main import app_or_exit, load_reader, settings_or_exit
+from app.pacs.node.settings import NodeSettings
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
-from model_store.store import ModelError
+from model_store.signature import check_signature
+from model_store.store import ModelError, resolve
 
 # For what is still at work when the last upload has come.
 _LAST_SECONDS = 5
 
 T = TypeVar("T")
 
-cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+cli = typer.Typer(
+    no_args_is_help=True,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+)
+model = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Look after the models in the model store."
+)
+cli.add_typer(model, name="model")
 
 
 @cli.callback()
-def main() -> None:
+def main(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Say the version, and end.", is_eager=True)
+    ] = False,
+) -> None:
     """Read chest X-rays for pneumonia. For research use only: not a medical device."""
+    if show_version:
+        typer.echo(version("pneumoscope"))
+        raise typer.Exit
 
 
-@cli.command()
+@cli.command(epilog=environment.listed(Settings))
 def serve() -> None:
-    """Serve over HTTP. Environment variables that start with PNEUMOSCOPE_ configure it."""
+    """Serve over HTTP. Environment variables configure it."""
     _log_to_standard_error()
     app = app_or_exit()
     settings: Settings = app.state.settings
@@ -53,15 +74,13 @@ def serve() -> None:
     )
 
 
-@cli.command()
+@cli.command(epilog=environment.listed(NodeSettings))
 def dicom_node() -> None:
     """Read what a PACS sends by C-STORE, and send it the results.
 
-    Environment variables that start with PNEUMOSCOPE_NODE_ configure it, and those of `serve`
-    configure the model.
+    Environment variables configure it, and those of `serve` configure the model.
     """
     from app.pacs.node import node
-    from app.pacs.node.settings import NodeSettings
 
     _log_to_standard_error()
     settings, node_settings = settings_or_exit(Settings), settings_or_exit(NodeSettings)
@@ -117,6 +136,35 @@ def read(
         sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
     except (ModelError, ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
+
+
+@model.command()
+def install(
+    source: Annotated[
+        Path, typer.Argument(exists=True, help="A version's folder, or a tar or ZIP archive of it.")
+    ],
+) -> None:
+    """Verify a version of a model, and put it into the model store."""
+    from model_store.install import install as put
+
+    try:
+        installed = put(source, settings_or_exit(Settings).model_store)
+    except ModelError as error:
+        sys.exit(f"pneumoscope: {error}")
+    typer.echo(f"installed {installed.path}")
+
+
+@model.command()
+def verify() -> None:
+    """Check the files of the model that `serve` would serve against its manifest and signature."""
+    settings = settings_or_exit(Settings)
+    try:
+        verified = resolve(settings.model_store, settings.model_name, settings.model_version)
+        if settings.model_key:
+            check_signature(verified, settings.model_key)
+    except ModelError as error:
+        sys.exit(f"pneumoscope: {error}")
+    typer.echo(f"{verified.path}: {len(verified.manifest.files)} files are as they should be")
 
 
 @cli.command()

@@ -110,7 +110,7 @@ class Provenance(Part):
 class Manifest(Part):
     """The whole of `model.json`."""
 
-    name: str
+    name: str = Field(pattern=r"^\w[\w.-]*$", description="of the model, and of its folder")
     version: int = Field(ge=1)
     created: datetime
     labels: tuple[Literal["NORMAL"], Literal["PNEUMONIA"]] = ("NORMAL", "PNEUMONIA")

@@ -58,13 +58,16 @@ def resolve(
 def _resolve(root: Path, name: str, version: int | None) -> ModelVersion:
     found = versions(root, name)
     if not found:
-        raise ModelError(f"There is no model {name!r} in the model store {root}.")
+        raise ModelError(
+            f"There is no model {name!r} in the model store {root}: PNEUMOSCOPE_MODEL_STORE names "
+            "another one, and `pneumoscope model install` puts a model there."
+        )
     if version is None:
         version = found[-1]
     if version not in found:
         raise ModelError(f"The model {name!r} has no version {version} in {root}; it has {found}.")
     path = root / name / str(version)
-    manifest = _read(path / FILE_NAME)
+    manifest = read_manifest(path / FILE_NAME)
     if (manifest.name, manifest.version) != (name, version):
         raise ModelError(
             f"The manifest of {path} is that of {manifest.name!r} version {manifest.version}."
@@ -85,7 +88,12 @@ def files(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in found]
 
 
-def _read(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Read a `model.json`.
+
+    Raises:
+        ModelError: it is missing, or not what a manifest is.
+    """
     try:
         return Manifest.model_validate_json(path.read_bytes())
     except FileNotFoundError:

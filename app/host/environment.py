@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from pydantic import model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "PNEUMOSCOPE_"
@@ -36,6 +38,24 @@ def names(kind: type[BaseSettings]) -> list[str]:
     """The environment variables of a class of settings."""
     prefix = kind.model_config["env_prefix"]
     return [f"{prefix}{name}".upper() for name in kind.model_fields]
+
+
+def listed(kind: type[BaseSettings]) -> str:
+    """A class of settings for a command's help: each variable, its default and what it is."""
+    lines = [
+        f"  {name}  [{_default(field)}]\n      {field.description}"
+        for name, field in zip(names(kind), kind.model_fields.values(), strict=True)
+    ]
+    # Click keeps the lines of a paragraph that begins so.
+    return "\b\nEnvironment variables [default]:\n" + "\n".join(lines)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, Path):
+        return "the package's own folder"
+    return "" if field.default in (None, ()) else str(field.default)
 
 
 def unknown(environment: Mapping[str, str], known: Iterable[str]) -> str | None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from tests import synthetic
 from tests.training import tiny
 from tests.training.data.datasets import copies
-from training.cli import app
+from training.ablate import app
 from training.data import datasets, labelled
 from training.evaluation import ablation
 from training.fit import lung_training, lungs, model
@@ -65,7 +65,7 @@ def marked(images: labelled.Images) -> lungs.Gray:
 
 def ablate(sets: list[str], out: Path, *views: str) -> tuple[int, str]:
     options = [part for view in views for part in ("--view", view)]
-    arguments = ["ablate", *sets, "--lungs", "lungs", "--out", str(out), "--weights", "none"]
+    arguments = [*sets, "--lungs", "lungs", "--out", str(out), "--weights", "none"]
     result = CliRunner().invoke(app, [*arguments, *options], env={"COLUMNS": "200"})
     return result.exit_code, result.output
 

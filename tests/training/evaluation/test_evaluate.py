@@ -296,7 +296,6 @@ def test_the_command_refuses_a_place_that_it_cannot_write_to(
         ["export", "--run", "{}"],
         ["lungs", "kermany={}", "--masks", "{}", "--run", "{}/run"],
         ["fit", "kermany={}", "--lungs", "{}", "--run", "{}/run"],
-        ["ablate", "kermany={}", "--lungs", "{}", "--out", "{}/out"],
     ],
 )
 def test_the_other_commands_tell_their_errors_too(arguments: list[str], tmp_path: Path) -> None:
