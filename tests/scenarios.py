@@ -110,8 +110,8 @@ def fit(model_root: Path, folder: Path) -> None:
     import training  # noqa: F401  (as `python -m training` does)
 
     # isort: split
-    from tests.conftest import FEW, LOOSE
     from tests.training import tiny
+    from tests.training.conftest import FEW, LOOSE
     from training import cli
     from training.data import negatives
     from training.export import release

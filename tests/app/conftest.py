@@ -21,8 +21,7 @@ from app.http.protocol import refusing
 from app.inference.contract import Answers
 from app.main import create_app
 from app.settings import Settings
-from model_store.store import ModelVersion, resolve
-from tests import synthetic, tiny
+from tests import synthetic
 from tests.answered import answers
 
 
@@ -56,20 +55,6 @@ def wait_until_ready(client: httpx.Client, seconds: float = 60) -> None:
 
 
 @pytest.fixture(scope="session")
-def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model store that holds the tiny model as `pneumonia/1`."""
-    root = tmp_path_factory.mktemp("model_store")
-    tiny.write(root)
-    return root
-
-
-@pytest.fixture(scope="session")
-def tiny_model(model_root: Path) -> ModelVersion:
-    """The version in `model_root`."""
-    return resolve(model_root)
-
-
-@pytest.fixture(scope="session")
 def settings(model_root: Path) -> Settings:
     """The tiny model on OpenVINO, and limits that tests reach quickly."""
     return Settings(model_store=model_root, engine="openvino", max_upload_bytes=2**21, max_files=3)
@@ -78,6 +63,7 @@ def settings(model_root: Path) -> Settings:
 @pytest.fixture(scope="session", params=["openvino", "tensorflow"])
 def client(request: pytest.FixtureRequest, settings: Settings) -> Iterator[httpx.Client]:
     """A client of a ready service, once on each engine."""
+    pytest.importorskip(request.param)
     app = create_app(settings.model_copy(update={"engine": request.param}))
     with serving(app, refusing(app)) as client:
         wait_until_ready(client)

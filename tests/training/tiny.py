@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from tests import synthetic
-from tests.conftest import marking_what_is_dark
+from tests.training.conftest import marking_what_is_dark
 from training.fit import fine_tuning, lung_training, model
 
 # A rate too low to move a float32 weight: the validation area never grows, so EarlyStopping and

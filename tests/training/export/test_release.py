@@ -17,8 +17,8 @@ from app.inference.contract import Answers
 from app.inference.load import load
 from app.inference.openvino_graph import GRAPH, WEIGHTS
 from model_store.store import ModelVersion, resolve, sha256, versions
-from tests.conftest import ORIGIN
 from tests.training import tiny
+from tests.training.conftest import ORIGIN
 from training.data import labelled
 from training.data.datasets import find_all
 from training.evaluation import explanations
