@@ -15,7 +15,7 @@ import typer
 import uvicorn
 
 from app.errors import NodeError, ReadError
-from app.host import environment, heartbeat
+from app.host import environment, heartbeat, process
 from app.http.protocol import refusing
 from app.main import app_or_exit, load_reader, settings_or_exit
 from app.pacs.node.settings import NodeSettings
@@ -50,6 +50,7 @@ def main(
     ] = False,
 ) -> None:
     """Read chest X-rays for pneumonia. For research use only: not a medical device."""
+    process.prepare()
     if show_version:
         typer.echo(version("pneumoscope"))
         raise typer.Exit

@@ -13,7 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app.host import environment, heartbeat, logs
+from app.host import environment, heartbeat, logs, process
 from app.http import problems, schemas
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
@@ -119,6 +119,7 @@ def __getattr__(name: str) -> FastAPI:
     """Make `app` when a server asks for it, not when the module is imported."""
     if name != "app":
         raise AttributeError(name)
+    process.prepare()
     logs.keep_requests_out()
     if parent_process():
         _end("a server's workers are not for it; start one process on each of several ports.")

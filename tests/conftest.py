@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from app.host import process
 from app.inference.openvino import has_vnni
 from model_store.store import ModelVersion, resolve
 from tests import tiny
 
+process.prepare()
 # Whichever test imports TensorFlow first.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

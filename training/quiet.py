@@ -6,6 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from app.host import process
+
 # Of what TensorFlow logs, only errors.
 _LEAST = "2"
 _DRIVER = Path("/proc/driver/nvidia/version")
@@ -17,6 +19,7 @@ _NO_GPU = re.compile(rb"E\d{4} .* failed call to cuInit")
 
 def start_keras() -> None:
     """Import Keras; of what its backend writes to stderr meanwhile, only what tells of an error."""
+    process.prepare()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LEAST)
     sys.stderr.flush()
     # Libraries write to the descriptor, not to Python's stream.

@@ -34,9 +34,6 @@ def _tensorflow_sees_a_gpu() -> bool:
     """Whether TensorFlow would compute on a GPU; without a driver it is not even imported."""
     if not Path("/proc/driver/nvidia/version").exists() or find_spec("tensorflow") is None:
         return False
-    from app.host import scratch  # noqa: F401  (before TensorFlow)
-
-    # isort: split
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

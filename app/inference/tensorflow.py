@@ -4,8 +4,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from app.host import scratch  # noqa: F401  (before TensorFlow)
-
 # isort: split
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO
 
-from pydicom import Dataset, FileMetaDataset, config
+from pydicom import Dataset, FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import (
@@ -22,8 +22,6 @@ from pydicom.uid import (
 
 from app.errors import UnreadableImageError
 from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE, has_preamble
-
-config.settings.reading_validation_mode = config.IGNORE
 
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX = Tag("TransferSyntaxUID")

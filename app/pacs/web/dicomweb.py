@@ -1,7 +1,5 @@
 """A PACS over DICOMweb (PS3.18): the connection, how its errors are told, and STOW-RS."""
 
-import logging
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -17,13 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from app.errors import DeniedError, FailedError, RefusedError, UnreachableError
 from app.host.environment import EnvironmentSettings
-from app.imaging.dicom import file as dicom_file  # noqa: F401  (silences pydicom)
 from app.pacs.destinations import DUPLICATE, failure, parsed
-
-# They log URLs, which hold UIDs, and headers, which hold credentials.
-for _name in ("dicomweb_client", "urllib3"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
-warnings.filterwarnings("ignore", module="dicomweb_client")
 
 _CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
 _TYPE, _JSON = "Content-Type", "application/dicom+json"

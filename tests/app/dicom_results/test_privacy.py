@@ -7,7 +7,8 @@ from tests.app.inference.subprocesses import ROOT
 
 CODE = """
 import logging, sys, warnings
-from app import dicom_results
+from app.host import process
+process.prepare()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from tests.app.dicom_results import given

@@ -174,6 +174,7 @@ def test_nothing_of_a_file_gets_into_a_log() -> None:
     ]
     script = (
         "import logging, sys; logging.basicConfig(level=0)\n"
+        "from app.host import process; process.prepare()\n"
         "from app.imaging.decode import decode\n"
         f"for data in {files!r}:\n"
         "    try: decode(data)\n"
