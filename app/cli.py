@@ -16,7 +16,7 @@ import uvicorn
 
 from app.errors import NodeError, ReadError
 from app.host import environment, heartbeat, process
-from app.http.protocol import refusing
+from app.http.protocol import protocol_for
 from app.main import app_or_exit, load_reader, settings_or_exit
 from app.pacs.node.settings import NodeSettings
 from app.reading.metrics import Metrics
@@ -66,7 +66,9 @@ def serve() -> None:
         app,
         host=settings.host,
         port=settings.port,
-        http=refusing(app),
+        http=protocol_for(app),
+        # uvicorn's lines are written as ours are.
+        log_config=None,
         # They would have paths and queries in the log.
         ws="none",
         access_log=False,

@@ -7,13 +7,14 @@ these are counted, but have neither an id nor a line in the log of their own.
 import asyncio
 import logging
 import time
+from typing import Literal
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.errors import BusyError
-from app.http import connections, problems
+from app.http import connections, problems, uvicorn_internals
 from app.http.connections import Bounded, Crowd
 from app.http.routes import explain, predict
 from app.reading.metrics import Metrics
@@ -32,6 +33,16 @@ class _Over(RequestResponseCycle):
     def __init__(self) -> None:
         self.response_complete = True
         self.message_event = asyncio.Event()
+
+
+def protocol_for(app: FastAPI) -> type[Bounded] | Literal["httptools"]:
+    """The protocol for uvicorn's `http`: ours, or uvicorn's own where ours would not fit it."""
+    if missing := uvicorn_internals.missing():
+        log.warning(
+            "Connections are not bounded: this version of uvicorn has no %s.", ", ".join(missing)
+        )
+        return "httptools"
+    return refusing(app)
 
 
 def refusing(app: FastAPI) -> type[Bounded]:

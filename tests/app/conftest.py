@@ -27,7 +27,7 @@ from tests.answered import answers
 
 @contextmanager
 def serving(
-    app: ASGIApp, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    app: ASGIApp, http: type[asyncio.Protocol] | Literal["auto", "httptools"] = "auto"
 ) -> Iterator[httpx.Client]:
     """Serve an app on a free port, by uvicorn's protocol or this one, and give a client of it."""
     config = uvicorn.Config(app, port=0, http=http, log_config=None, access_log=False)
