@@ -59,7 +59,7 @@ def place(
         "instance_number": uids.number(uid),
         "manufacturer": PRODUCT,
         "manufacturer_model_name": model[:_LONG_STRING],
-        "software_versions": _software(),
+        "software_versions": software(),
         "content_qualification": "RESEARCH",
         "content_date": moment.date(),
         "content_time": moment.time(),
@@ -69,7 +69,7 @@ def place(
 def instance_uid(source: Dataset, manifest: Manifest, kind: str, *parts: str) -> UID:
     """The UID of the instance that `place` places; of the source, it needs no more than UIDs."""
     study, image = str(source.StudyInstanceUID), str(source.SOPInstanceUID)
-    return uids.derive(kind, _model(manifest), _software(), study, image, *parts)
+    return uids.derive(kind, _model(manifest), software(), study, image, *parts)
 
 
 def is_own_series(study: str, series: str | None, manifest: Manifest) -> bool:
@@ -111,7 +111,8 @@ def _model(manifest: Manifest, version: int | None = None) -> str:
     return f"{manifest.name} {version or manifest.version}"
 
 
-def _software() -> str:
+def software() -> str:
+    """The program and its version."""
     return f"{PRODUCT} {version(PRODUCT)}"
 
 

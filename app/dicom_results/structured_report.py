@@ -48,14 +48,14 @@ CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
 ASSOCIATED_FINDING = CodedConcept("246090004", "SCT", "Associated finding")
 PROBABILITY = codes.DCM.Probability
 # CID 240, "Present-Absent".
-_FINDINGS = {
+FINDINGS = {
     Label.PNEUMONIA: codes.SCT.Present,
     Label.NORMAL: codes.SCT.Absent,
     Label.INDETERMINATE: codes.SCT.Undetermined,
 }
 # That a person should read the image, and why, as far as the standard has a code for it: a question
 # and an answer. Quality findings are of CID 6135.
-_REVIEW = codes.DCM.Recommendation, codes.DCM.ForPhysicianReview
+REVIEW = codes.DCM.Recommendation, codes.DCM.ForPhysicianReview
 _REASONS = {
     Reason.NO_LUNGS_FOUND: (codes.SCT.Lung, codes.DCM.NotVisualized),
     Reason.LUNGS_CUT_OFF: (codes.DCM.QualityFinding, codes.DCM.Positioning),
@@ -145,9 +145,9 @@ def _probability(reading: Reading) -> Measurement:
 
 def _evaluations(reading: Reading) -> list[tuple[Code, Code]]:
     """Questions and answers in codes."""
-    review = [_REVIEW] if reading.review else []
+    review = [REVIEW] if reading.review else []
     reasons = [_REASONS[reason] for reason in reading.reasons if reason in _REASONS]
-    return [(PNEUMONIA, _FINDINGS[reading.label]), *review, *reasons]
+    return [(PNEUMONIA, FINDINGS[reading.label]), *review, *reasons]
 
 
 def _comments(reading: Reading) -> list[str]:

@@ -14,6 +14,11 @@ def derive(*parts: str) -> UID:
     return UID(f"2.25.{uuid5(_NAMESPACE, chr(0).join(parts)).int}")
 
 
+def uuid_of(uid: UID) -> UUID:
+    """The UUID of a UID under 2.25."""
+    return UUID(int=int(uid.rpartition(".")[2]))
+
+
 def number(uid: UID) -> int:
     """An instance number, from 1, that follows from the instance's UID.
 

@@ -10,18 +10,25 @@ from app.http.problems import Problem
 from app.imaging.formats import is_dicom
 
 DICOM = "application/dicom"
+FHIR = "application/fhir+json"
 JSON = "application/json"
 _LONGEST = 1024
 
 
-def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
+def accepted(
+    request: Request,
+    media_types: Sequence[str],
+    data: bytes,
+    of_a_study: Sequence[str] = (DICOM,),
+) -> str:
     """The media type that suits the Accept header best; DICOM only by its name.
 
     Args:
         request: the client's.
-        media_types: what the endpoint answers with besides DICOM, the less desirable first.
-        data: the image. Only a DICOM image is answered in DICOM, there being no study to put the
-            answer to another into.
+        media_types: what the endpoint answers with, the less desirable first.
+        data: the image.
+        of_a_study: what it answers a DICOM image with besides; to another, there is no study that
+            such an answer could belong to.
 
     Raises:
         Problem: 406 where none suits, and for a header of over 1,024 characters.
@@ -31,7 +38,7 @@ def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
     if len(header) > _LONGEST:
         header = ""
     # The less desirable first, which is what mimeparse expects.
-    offers = [DICOM, *media_types] if is_dicom(data) else media_types
+    offers = [*of_a_study, *media_types] if is_dicom(data) else media_types
     try:
         best: str = mimeparse.best_match(offers, header)
     except mimeparse.MimeTypeParseException:
@@ -39,7 +46,7 @@ def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
     if not best:
         detail = (
             f"This endpoint answers with {' or '.join(media_types)}, and to a DICOM image, whose "
-            f"study the answer then belongs to, with {DICOM} too."
+            f"study the answer then belongs to, with {' or '.join(of_a_study)} too."
         )
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", detail)
     return best

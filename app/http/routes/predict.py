@@ -1,6 +1,7 @@
 """`POST /predict` and `POST /predict/batch`: is there pneumonia on the image, or on each?"""
 
 import asyncio
+import json
 from functools import partial
 
 from fastapi import APIRouter, Request
@@ -8,7 +9,7 @@ from starlette.responses import Response
 
 from app.errors import ImageError, UnavailableError
 from app.http import problems, schemas, upload
-from app.http.negotiation import DICOM, JSON, accepted
+from app.http.negotiation import DICOM, FHIR, JSON, accepted
 from app.http.routes.parts import (
     ReaderDependency,
     SettingsDependency,
@@ -29,7 +30,7 @@ router = APIRouter(tags=["reading"])
     summary="Read one chest X-ray",
     response_model=schemas.Prediction,
     responses=problem_responses(400, 406, 408, 413, 415, 422, 503)
-    | {200: {"content": {DICOM: {}}}},
+    | {200: {"content": {DICOM: {}, FHIR: {}}}},
     openapi_extra=form_body(),
 )
 async def predict(
@@ -38,19 +39,20 @@ async def predict(
     """The calibrated probability of pneumonia, and the label that the threshold makes of it.
 
     Send an image as the multipart field `file`, or as the raw body with its own content type.
-    For `Accept: application/dicom`, where the image is DICOM, the answer is a Structured Report for
-    the same study.
+    Where the image is DICOM, `Accept: application/dicom` asks for a Structured Report for the same
+    study, and `Accept: application/fhir+json` for a FHIR R4 transaction of a DiagnosticReport.
     """
     async with reader.admitted():
         data = await upload.one_file(request, *settings.upload_limits)
-        media_type = accepted(request, [JSON], data)
+        media_type = accepted(request, [JSON], data, of_a_study=(FHIR, DICOM))
         reading = await unless_hung_up(request, reader.read(data))
-        if media_type == DICOM:
-            work = partial(_structured_report, data, reading)
+        if media_type != JSON:
+            write = _structured_report if media_type == DICOM else _fhir
+            work = partial(write, data, reading)
             rendering = reader.timed("render", reading.seconds, work)
             report = await unless_hung_up(request, rendering)
             headers = server_timing(reading.seconds)
-            return Response(report, headers=headers, media_type=DICOM)
+            return Response(report, headers=headers, media_type=media_type)
     return json_response(schemas.prediction(reading), reading.seconds)
 
 
@@ -92,3 +94,10 @@ def _structured_report(data: bytes, reading: Reading) -> bytes:
     from app.dicom_results.structured_report import structured_report
 
     return structured_report(read_source(data), reading)
+
+
+def _fhir(data: bytes, reading: Reading) -> bytes:
+    from app.dicom_results.source import read_source
+    from app.fhir.report import transaction
+
+    return json.dumps(transaction(read_source(data), reading)).encode()

@@ -38,6 +38,20 @@ def test_predict_answers_with_a_structured_report(service: httpx.Client) -> None
     assert (report.StudyInstanceUID, report.PatientID) == (STUDY, HEADER["PatientID"])
 
 
+def test_predict_answers_in_fhir(service: httpx.Client) -> None:
+    answer = post(service, "/predict", source_file(), "application/fhir+json")
+
+    assert answer.status_code == httpx.codes.OK
+    assert answer.headers["content-type"] == "application/fhir+json"
+    assert answer.json()["resourceType"] == "Bundle"
+
+
+def test_an_image_without_a_study_has_no_answer_in_fhir(service: httpx.Client, xray: bytes) -> None:
+    answer = post(service, "/predict", xray, "application/fhir+json")
+
+    assert answer.status_code == httpx.codes.NOT_ACCEPTABLE
+
+
 def test_explain_answers_with_a_secondary_capture(service: httpx.Client) -> None:
     answer = post(service, "/explain?target=normal", source_file())
 
