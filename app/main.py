@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -44,13 +45,16 @@ def load_reader(settings: Settings, metrics: Metrics) -> Reader:
     Raises:
         ModelError: the model is missing, not what its manifest says, or breaks the contract.
     """
+    started = time.monotonic()
     model = resolve(settings.model_store, settings.model_name, settings.model_version)
     if settings.model_key:
         check_signature(model, settings.model_key)
     loaded = load(model, settings.engine, settings.mixed_precision)
     reader = Reader(model.manifest, loaded, metrics, _limits(settings))
     info = schemas.model(reader.model).model_dump()
+    info["digest"] = reader.model.digest
     metrics.model.info({name: str(value) for name, value in info.items()})
+    metrics.model_load_seconds.set(time.monotonic() - started)
     return reader
 
 
@@ -109,7 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Lingering)
     if settings.root_path:
         app.add_middleware(UnderPath, root_path=settings.root_path)
-    problems.install(app)
+    problems.install(app, metrics)
     for module in (predict, explain, service, docs):
         app.include_router(module.router)
     return app

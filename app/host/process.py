@@ -11,6 +11,8 @@ import warnings
 from functools import cache
 from tempfile import TemporaryDirectory
 
+from prometheus_client import disable_created_metrics
+
 # They quote what they read, which is a patient's, or log addresses with UIDs and credentials.
 _QUOTING = (
     "PIL",
@@ -38,6 +40,8 @@ def prepare() -> None:
     for library in _QUOTING:
         _silence(library)
     _accept_invalid_values()
+    # Beside each counter, when it was made: of no use to Prometheus, and half of the answer.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     _use_a_temporary_folder()
 
 

@@ -322,6 +322,7 @@ class Bounded(DeafProtocol):
         if self._deaf or self.transport.is_closing():
             return
         self.crowd.metrics.requests.labels("none", str(int(problem.details.status))).inc()
+        self.crowd.metrics.problems.labels(problem.details.code).inc()
         if self._in_head and self._is_at_work():
             self._end_after_answers()
             return

@@ -69,6 +69,7 @@ class Observe:
         except Exception as error:
             self._log_failure(request_id, error)
             if not status:
+                self._metrics.problems.labels("internal_error").inc()
                 await problems.failure()(scope, receive, answer)
         finally:
             endpoint = getattr(scope.get("route"), "path", _NO_ROUTE)

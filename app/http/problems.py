@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from app.errors import ImageError, UnavailableError, UnsupportedFormatError
 from app.imaging.errors import SHORTAGES
+from app.reading.metrics import Metrics
 
 log = logging.getLogger("pneumoscope")
 
@@ -81,24 +82,28 @@ def _unavailable(code: str, detail: str) -> Problem:
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, code, detail, headers)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of the app answered as a problem."""
+def install(app: FastAPI, metrics: Metrics) -> None:
+    """Have every error of the app answered as a problem, and counted."""
+
+    def told(problem: Problem) -> Response:
+        metrics.problems.labels(problem.details.code).inc()
+        return response(problem)
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Problem) -> Response:
-        return response(error)
+        return told(error)
 
     @app.exception_handler(ImageError)
     async def image(request: Request, error: ImageError) -> Response:
-        return response(of(error))
+        return told(of(error))
 
     @app.exception_handler(UnavailableError)
     async def unavailable(request: Request, error: UnavailableError) -> Response:
-        return response(of(error))
+        return told(of(error))
 
     async def shortage(request: Request, error: Exception) -> Response:
         log.error("A request failed with %s", type(error).__name__)
-        return response(short_of_resources())
+        return told(short_of_resources())
 
     for kind in SHORTAGES:
         app.add_exception_handler(kind, shortage)
@@ -108,14 +113,14 @@ def install(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         code = status.name.lower()
         headers = dict(error.headers) if error.headers else None
-        return response(Problem(status, code, f"{status.description or status.phrase}.", headers))
+        return told(Problem(status, code, f"{status.description or status.phrase}.", headers))
 
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         detail = f"{where}: {first['msg']}."
-        return response(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameter", detail))
+        return told(Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_parameter", detail))
 
     @app.exception_handler(ClientDisconnect)
     async def disconnect(request: Request, error: ClientDisconnect) -> Response:

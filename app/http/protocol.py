@@ -65,6 +65,7 @@ def refusing(app: FastAPI) -> type[Bounded]:
         for route in (*predict.router.routes, *explain.router.routes)
         if isinstance(route, APIRoute)
     }
+    problem = metrics.problems.labels(busy.details.code)
     over = _Over()
     logged = -_SECONDS_BETWEEN_LINES
 
@@ -81,6 +82,7 @@ def refusing(app: FastAPI) -> type[Bounded]:
                 super().on_request()
                 return
             refused[self.url].inc()
+            problem.inc()
             self.transport.write(refusal)
             self.cycle = over
             self.on_response_complete()

@@ -79,8 +79,13 @@ class Room:
         self._places: list[Place] = []
 
     @property
+    def taken(self) -> int:
+        """How many places are."""
+        return len(self._places)
+
+    @property
     def is_full(self) -> bool:
-        return len(self._places) >= self._most_places
+        return self.taken >= self._most_places
 
     def has_none_for(self, address: str) -> bool:
         """Whether a request from there is sure to be refused."""

@@ -1,8 +1,21 @@
 """The Prometheus metrics. No label and no value carries anything that a client sent."""
 
+import platform
+from importlib.metadata import version
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+from app.codes import Label, WarningCode
+
+# Fine where most readings are.
+_SECONDS = (
+    *(0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075),
+    *(0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+_TENTHS = [tenth / 10 for tenth in range(1, 11)]
+STAGES = ("decode", "queue", "infer", "render")
+# Whose rate an alert asks for before the first of them has come.
+_OF_THE_SERVICE = ("busy", "internal_error", "not_ready", "short_of_resources", "stopping")
 
 
 class Metrics:
@@ -42,7 +55,7 @@ class Metrics:
         self.probability = Histogram(
             "pneumoscope_probability",
             "Calibrated probability of pneumonia",
-            buckets=[tenth / 10 for tenth in range(1, 11)],
+            buckets=_TENTHS,
             registry=registry,
         )
         self.warnings = Counter(
@@ -57,4 +70,33 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.problems = Counter(
+            "pneumoscope_problems", "Problems that clients were told", ["code"], registry=registry
+        )
+        self.in_flight = Gauge(
+            "pneumoscope_in_flight", "Requests that are admitted", registry=registry
+        )
+        self.in_flight_limit = Gauge(
+            "pneumoscope_in_flight_limit", "Requests that may be, at most", registry=registry
+        )
+        self.ready = Gauge("pneumoscope_ready", "1 once the warm-up has passed", registry=registry)
+        self.model_load_seconds = Gauge(
+            "pneumoscope_model_load_seconds",
+            "Seconds to verify and load the model",
+            registry=registry,
+        )
         self.model = Info("pneumoscope_model", "The model that answers", registry=registry)
+        self.build = Info("pneumoscope_build", "The program that answers", registry=registry)
+        self.build.info({"version": version("pneumoscope"), "python": platform.python_version()})
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Have the series that can be foreseen, so that a rate is known from the start."""
+        for stage in STAGES:
+            self.stage_seconds.labels(stage)
+        for label in Label:
+            self.predictions.labels(label)
+        for warning in WarningCode:
+            self.warnings.labels(warning)
+        for code in _OF_THE_SERVICE:
+            self.problems.labels(code)

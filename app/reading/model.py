@@ -1,5 +1,6 @@
 """Which model answers, and what computes it."""
 
+import hashlib
 from dataclasses import dataclass
 
 from model_store.manifest import Manifest
@@ -26,6 +27,11 @@ class Model:
     @property
     def version(self) -> int:
         return self.manifest.version
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the manifest, which has that of every file."""
+        return hashlib.sha256(self.manifest.model_dump_json().encode()).hexdigest()
 
     @property
     def threshold(self) -> float:

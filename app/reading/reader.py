@@ -58,6 +58,9 @@ class Reader:
         self._room = Room(limits.max_in_flight, limits.max_bytes_in_flight)
         self._batcher = Batcher(engine, metrics.batch_size.observe)
         metrics.queue_depth.set_function(lambda: self._batcher.waiting)
+        metrics.in_flight.set_function(lambda: self._room.taken)
+        metrics.in_flight_limit.set(limits.max_in_flight)
+        metrics.ready.set_function(lambda: self._ready)
         # As many decoded images as keep the engine busy: others wait as the bytes of their files,
         # which are smaller.
         self._decoded = Turns(2 * engine.streams * engine.max_batch)

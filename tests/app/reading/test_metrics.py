@@ -14,7 +14,13 @@ LABELS = {
     "pneumoscope_predictions": {"label"},
     "pneumoscope_probability": set(),
     "pneumoscope_warnings": {"code"},
+    "pneumoscope_problems": {"code"},
+    "pneumoscope_in_flight": set(),
+    "pneumoscope_in_flight_limit": set(),
+    "pneumoscope_ready": set(),
+    "pneumoscope_model_load_seconds": set(),
     "pneumoscope_model": {"name", "version"},
+    "pneumoscope_build": {"version", "python"},
 }
 
 
@@ -51,12 +57,25 @@ def test_what_prometheus_reads() -> None:
     assert samples["pneumoscope_requests_total", "/predict", "200"] == 1
     assert samples["pneumoscope_predictions_total", "NORMAL"] == 1
     assert samples["pneumoscope_warnings_total", "low_resolution"] == 1
-    assert samples["pneumoscope_request_seconds_bucket", "/predict", "0.01"] == 0
-    assert samples["pneumoscope_request_seconds_bucket", "/predict", "0.025"] == 1
+    assert samples["pneumoscope_request_seconds_bucket", "/predict", "0.015"] == 0
+    assert samples["pneumoscope_request_seconds_bucket", "/predict", "0.02"] == 1
     assert samples["pneumoscope_probability_bucket", "0.1"] == 1
     assert samples["pneumoscope_batch_size_bucket", "4.0"] == 1
     assert samples["pneumoscope_queue_depth",] == 2
     assert samples["pneumoscope_model_info", "pneumonia", "1"] == 1
+
+
+def test_what_can_be_foreseen_is_zero_from_the_start() -> None:
+    value = Metrics().registry.get_sample_value
+
+    assert value("pneumoscope_predictions_total", {"label": "PNEUMONIA"}) == 0
+    assert value("pneumoscope_warnings_total", {"code": "lateral_view"}) == 0
+    assert value("pneumoscope_problems_total", {"code": "busy"}) == 0
+    assert value("pneumoscope_stage_seconds_count", {"stage": "render"}) == 0
+
+
+def test_nobody_is_told_when_a_counter_was_made() -> None:
+    assert "_created" not in generate_latest(touched().registry).decode()
 
 
 def test_apps_share_nothing() -> None:

@@ -123,8 +123,10 @@ def test_what_is_refused_is_counted_as_no_prediction(
         metrics = client.get("/metrics").text
 
     assert (answer.status_code, answer.json()["code"]) == (422, "not_a_chest_xray")
-    assert "pneumoscope_predictions_total{" not in metrics
+    for label in ("NORMAL", "PNEUMONIA", "INDETERMINATE"):
+        assert f'pneumoscope_predictions_total{{label="{label}"}} 0.0' in metrics
     assert 'pneumoscope_requests_total{endpoint="/predict",status="422"} 1.0' in metrics
+    assert 'pneumoscope_problems_total{code="not_a_chest_xray"} 1.0' in metrics
 
 
 def test_lungs_that_go_on_beyond_the_image_are_told(
