@@ -3,7 +3,7 @@
 import platform
 from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
 from app.codes import Label, WarningCode
 
@@ -88,6 +88,8 @@ class Metrics:
         self.model = Info("pneumoscope_model", "The model that answers", registry=registry)
         self.build = Info("pneumoscope_build", "The program that answers", registry=registry)
         self.build.info({"version": version("pneumoscope"), "python": platform.python_version()})
+        # Memory, CPU seconds and open files.
+        ProcessCollector(registry=registry)
         self._begin_at_zero()
 
     def _begin_at_zero(self) -> None:

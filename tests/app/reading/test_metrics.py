@@ -43,6 +43,7 @@ def test_names_and_labels() -> None:
     found = {
         family.name: {label for sample in family.samples for label in sample.labels} - {"le"}
         for family in touched().registry.collect()
+        if not family.name.startswith("process_")
     }
     assert found == LABELS
 
@@ -72,6 +73,10 @@ def test_what_can_be_foreseen_is_zero_from_the_start() -> None:
     assert value("pneumoscope_warnings_total", {"code": "lateral_view"}) == 0
     assert value("pneumoscope_problems_total", {"code": "busy"}) == 0
     assert value("pneumoscope_stage_seconds_count", {"stage": "render"}) == 0
+
+
+def test_the_process_is_told_of() -> None:
+    assert Metrics().registry.get_sample_value("process_resident_memory_bytes")
 
 
 def test_nobody_is_told_when_a_counter_was_made() -> None:

@@ -1,0 +1,141 @@
+"""The Grafana dashboard: `python deploy/monitoring/dashboard.py` writes dashboard.json anew."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, DatasourceVariable, Row
+from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
+from grafana_foundation_sdk.builders.prometheus import Dataquery
+from grafana_foundation_sdk.builders.stat import Panel as Stat
+from grafana_foundation_sdk.builders.timeseries import Panel as Timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import DataSourceRef
+
+FILE = Path(__file__).with_name("dashboard.json")
+_SOURCE = "source"
+_WIDTH, _HEIGHT = 8, 7
+
+
+class Graph(NamedTuple):
+    """A panel: its title, the unit of its values, and its series by their legend."""
+
+    title: str
+    unit: str
+    series: dict[str, str]
+    kind: type = Timeseries
+
+
+def _rate(metric: str, by: str) -> str:
+    return f"sum by ({by}) (rate({metric}[$__rate_interval]))"
+
+
+def _quantile(share: float, metric: str, by: str) -> str:
+    return f"histogram_quantile({share}, {_rate(f'{metric}_bucket', f'{by}, le')})"
+
+
+ROWS: dict[str, list[Graph]] = {
+    "Is it well?": [
+        Graph("Ready", "none", {"{{instance}}": "pneumoscope_ready"}, Stat),
+        Graph(
+            "Model", "none", {"{{name}} {{version}}, {{engine}}": "pneumoscope_model_info"}, Stat
+        ),
+        Graph(
+            "Images in the last day",
+            "short",
+            {"": "sum(increase(pneumoscope_predictions_total[1d]))"},
+            Stat,
+        ),
+    ],
+    "Requests": [
+        Graph(
+            "Requests",
+            "reqps",
+            {"{{endpoint}} {{status}}": _rate("pneumoscope_requests_total", "endpoint, status")},
+        ),
+        Graph(
+            "Latency of /predict",
+            "s",
+            {
+                f"p{share * 100:g}": _quantile(
+                    share, "pneumoscope_request_seconds", "instance"
+                ).replace("_bucket[", '_bucket{endpoint="/predict"}[')
+                for share in (0.5, 0.95, 0.99)
+            },
+        ),
+        Graph(
+            "Stages, p95", "s", {"{{stage}}": _quantile(0.95, "pneumoscope_stage_seconds", "stage")}
+        ),
+        Graph("Problems", "reqps", {"{{code}}": _rate("pneumoscope_problems_total", "code")}),
+        Graph(
+            "In flight",
+            "short",
+            {
+                "{{instance}}": "pneumoscope_in_flight",
+                "limit of {{instance}}": "pneumoscope_in_flight_limit",
+                "queue of {{instance}}": "pneumoscope_queue_depth",
+            },
+        ),
+        Graph("Connections", "short", {"{{instance}}": "pneumoscope_connections"}),
+    ],
+    "Readings": [
+        Graph("Labels", "reqps", {"{{label}}": _rate("pneumoscope_predictions_total", "label")}),
+        Graph(
+            "Probability",
+            "short",
+            {"{{le}}": _rate("pneumoscope_probability_bucket", "le")},
+            Heatmap,
+        ),
+        Graph("Warnings", "reqps", {"{{code}}": _rate("pneumoscope_warnings_total", "code")}),
+    ],
+    "Process": [
+        Graph("Memory", "bytes", {"{{instance}}": "process_resident_memory_bytes"}),
+        Graph(
+            "CPU", "short", {"{{instance}}": "rate(process_cpu_seconds_total[$__rate_interval])"}
+        ),
+        Graph(
+            "Images inferred together",
+            "short",
+            {
+                "{{instance}}": f"{_rate('pneumoscope_batch_size_sum', 'instance')}"
+                f" / {_rate('pneumoscope_batch_size_count', 'instance')}"
+            },
+        ),
+    ],
+    "DICOM node": [
+        Graph("Queue", "short", {"{{stage}}": "sum by (stage) (pneumoscope_node_queue)"}),
+        Graph(
+            "Oldest entry", "s", {"{{stage}}": "max by (stage) (pneumoscope_node_oldest_seconds)"}
+        ),
+        Graph(
+            "C-STORE", "reqps", {"{{outcome}}": _rate("pneumoscope_node_received_total", "outcome")}
+        ),
+    ],
+}
+
+
+def dashboard() -> str:
+    """The dashboard as Grafana imports it, in JSON."""
+    source = DataSourceRef(type_val="prometheus", uid=f"${{{_SOURCE}}}")
+    board = (
+        Dashboard("pneumoscope")
+        .uid("pneumoscope")
+        .refresh("30s")
+        .time("now-6h", "now")
+        .with_variable(DatasourceVariable(_SOURCE).type("prometheus").label("Prometheus"))
+    )
+    for title, graphs in ROWS.items():
+        board = board.with_row(Row(title))
+        for graph in graphs:
+            panel = graph.kind().title(graph.title).unit(graph.unit).datasource(source)
+            panel = panel.span(_WIDTH).height(_HEIGHT)
+            for name, (legend, expression) in zip("ABCDEF", graph.series.items(), strict=False):
+                query = Dataquery().expr(expression).legend_format(legend).ref_id(name)
+                panel = panel.with_target(
+                    query.format("heatmap") if graph.kind is Heatmap else query
+                )
+            board = board.with_panel(panel)
+    return JSONEncoder(sort_keys=True, indent=2).encode(board.build()) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(dashboard())

@@ -1,0 +1,133 @@
+"""Alert rules and dashboard, asked of a real Prometheus that scrapes a real service."""
+
+import json
+import runpy
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.http.protocol import refusing
+from app.main import create_app
+from app.settings import Settings
+from tests import synthetic
+from tests.app.conftest import serving, wait_until_ready
+from tests.app.pacs.network import free_port
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
+PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+SECONDS = 30
+
+pytestmark = pytest.mark.skipif(
+    not (PROMETHEUS and PROMTOOL), reason="Debian's package prometheus is not installed"
+)
+
+
+@pytest.fixture(scope="module")
+def dashboard() -> dict[str, object]:
+    board: dict[str, object] = json.loads((FOLDER / "dashboard.json").read_text())
+    return board
+
+
+def test_each_alert_fires_where_it_should_and_only_there() -> None:
+    command = [str(PROMTOOL), "test", "rules", "alerts_test.yml"]
+    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dashboard_is_up_to_date(dashboard: dict[str, object]) -> None:
+    made = runpy.run_path(str(FOLDER / "dashboard.py"))["dashboard"]()
+    assert json.loads(made) == dashboard
+
+
+@pytest.fixture(scope="module")
+def prometheus(
+    model_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of a Prometheus that has scraped a service which has read an image."""
+    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    xray = synthetic.encode(synthetic.chest(7, pneumonia=True))
+    app = create_app(Settings(model_store=model_root, engine="openvino"))
+    with serving(app, refusing(app)) as service:
+        wait_until_ready(service)
+        target = f"{service.base_url.host}:{service.base_url.port}"
+        config = {
+            "global": {"scrape_interval": "1s"},
+            "scrape_configs": [
+                {"job_name": "pneumoscope", "static_configs": [{"targets": [target]}]}
+            ],
+        }
+        # JSON is YAML.
+        (folder / "prometheus.yml").write_text(json.dumps(config))
+        command = [
+            str(PROMETHEUS),
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        with (
+            subprocess.Popen(command, stderr=subprocess.DEVNULL) as running,
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            try:
+                wait_until_scraped(client)
+                # What grows between two scrapes has a rate.
+                for _ in range(3):
+                    service.post("/predict", files={"file": xray})
+                    service.post("/predict", files={"file": b"no image"})
+                    time.sleep(1.5)
+                yield client
+            finally:
+                running.terminate()
+
+
+def asked(client: httpx.Client, expression: str) -> list[object]:
+    answer = client.get("/api/v1/query", params={"query": expression})
+    assert answer.status_code == httpx.codes.OK, answer.text
+    found: list[object] = answer.json()["data"]["result"]
+    return found
+
+
+def wait_until_scraped(client: httpx.Client) -> None:
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        try:
+            if asked(client, "pneumoscope_ready == 1"):
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.3)
+    raise TimeoutError("Prometheus scraped nothing")
+
+
+def test_every_expression_of_the_dashboard_has_an_answer(
+    prometheus: httpx.Client, dashboard: dict[str, list[dict[str, list[dict[str, str]]]]]
+) -> None:
+    expressions = [
+        target["expr"].replace("$__rate_interval", "10s")
+        for panel in dashboard["panels"]
+        for target in panel.get("targets", [])
+    ]
+    assert len(expressions) > 15
+    # No node is there.
+    of_the_service = [text for text in expressions if "pneumoscope_node" not in text]
+    assert not [text for text in of_the_service if not asked(prometheus, text)]
+    for text in expressions:
+        asked(prometheus, text)
+
+
+def test_no_alert_expression_holds_of_a_service_that_is_well(prometheus: httpx.Client) -> None:
+    text = (FOLDER / "alerts.yml").read_text()
+    checked = subprocess.run(
+        [str(PROMTOOL), "check", "rules", "--lint=all", "--lint-fatal", str(FOLDER / "alerts.yml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert text.count("alert: ") == 8
+    assert not asked(prometheus, 'up{job=~"pneumoscope.*"} == 0 or pneumoscope_ready == 0')
