@@ -46,11 +46,13 @@ class Lungs:
         found: whether there are lungs; the rest tells of nothing where there are none.
         box: around them.
         cut_off: whether they go on beyond the edge of the image.
+        share: of the image, that they cover.
     """
 
     found: bool
     box: Box | None = None
     cut_off: bool = False
+    share: float = 0.0
 
 
 class Measure(NamedTuple):
@@ -70,7 +72,7 @@ def find(lungs: Floats, criteria: LungCriteria) -> Lungs:
     left, top, wide, high = cv2.boundingRect(mask)
     box = Box(left / width, top / height, (left + wide) / width, (top + high) / height)
     edges = mask[0], mask[-1], mask[:, 0], mask[:, -1]
-    return Lungs(True, box, any(edge.mean() > _CUT for edge in edges))
+    return Lungs(True, box, any(edge.mean() > _CUT for edge in edges), share)
 
 
 def measure(lungs: Floats) -> Measure:

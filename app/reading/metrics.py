@@ -58,6 +58,34 @@ class Metrics:
             buckets=_TENTHS,
             registry=registry,
         )
+        # What drifts when images come from elsewhere than the training images did.
+        self.prediction_set_size = Histogram(
+            "pneumoscope_prediction_set_size",
+            "Labels that cannot be ruled out",
+            buckets=(1, 2),
+            registry=registry,
+        )
+        self.novelty = Histogram(
+            "pneumoscope_novelty",
+            "Distance from the training images, of which the model's limit is 1",
+            buckets=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 2, 4),
+            registry=registry,
+        )
+        self.lung_share = Histogram(
+            "pneumoscope_lung_share",
+            "Share of the image that the lungs cover",
+            buckets=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6),
+            registry=registry,
+        )
+        self.brightness = Histogram(
+            "pneumoscope_brightness",
+            "Mean gray of the image, 0 to 1",
+            buckets=_TENTHS,
+            registry=registry,
+        )
+        self.formats = Counter(
+            "pneumoscope_images", "Images read, by file format", ["format"], registry=registry
+        )
         self.warnings = Counter(
             "pneumoscope_warnings", "Warnings given with answers", ["code"], registry=registry
         )

@@ -34,6 +34,8 @@ log = logging.getLogger("pneumoscope")
 
 # A picture of more pixels than this many squares of its longest side is reduced before it waits.
 _KEPT = 2
+# Of rows and columns, for the mean gray: all of them would take a millisecond.
+_SAMPLED = 8
 T = TypeVar("T")
 
 
@@ -198,6 +200,13 @@ class Reader:
     def _count(self, reading: Reading) -> None:
         self._metrics.predictions.labels(reading.label).inc()
         self._metrics.probability.observe(reading.probability)
+        self._metrics.prediction_set_size.observe(len(reading.prediction_set))
+        self._metrics.novelty.observe(reading.novelty)
+        self._metrics.lung_share.observe(reading.lungs.share)
+        self._metrics.brightness.observe(
+            reading.radiograph.pixels[::_SAMPLED, ::_SAMPLED].mean() / 255
+        )
+        self._metrics.formats.labels(reading.radiograph.format).inc()
         for code in reading.warnings:
             self._metrics.warnings.labels(code).inc()
 

@@ -58,6 +58,12 @@ class Reading:
         return float(self.answers.probability[0])
 
     @property
+    def novelty(self) -> float:
+        """How far the image is from the training images; over 1 it is unlike them."""
+        limit = self.model.manifest.calibration.novelty_limit
+        return float(self.answers.novelty[0]) / limit
+
+    @property
     def threshold(self) -> float:
         """The finding is PNEUMONIA where probability >= threshold."""
         return self.model.threshold

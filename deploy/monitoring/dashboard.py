@@ -33,6 +33,10 @@ def _quantile(share: float, metric: str, by: str) -> str:
     return f"histogram_quantile({share}, {_rate(f'{metric}_bucket', f'{by}, le')})"
 
 
+def _mean(metric: str) -> str:
+    return f"{_rate(f'{metric}_sum', 'instance')} / {_rate(f'{metric}_count', 'instance')}"
+
+
 ROWS: dict[str, list[Graph]] = {
     "Is it well?": [
         Graph("Ready", "none", {"{{instance}}": "pneumoscope_ready"}, Stat),
@@ -86,6 +90,25 @@ ROWS: dict[str, list[Graph]] = {
             Heatmap,
         ),
         Graph("Warnings", "reqps", {"{{code}}": _rate("pneumoscope_warnings_total", "code")}),
+    ],
+    "Drift: a sign, not a measure of performance": [
+        Graph(
+            "Novelty, p50 and p95 (over 1 is unlike the training images)",
+            "short",
+            {
+                "p50": _quantile(0.5, "pneumoscope_novelty", "instance"),
+                "p95": _quantile(0.95, "pneumoscope_novelty", "instance"),
+            },
+        ),
+        Graph(
+            "Share of the image that the lungs cover, and its brightness",
+            "percentunit",
+            {
+                "lungs": _mean("pneumoscope_lung_share"),
+                "brightness": _mean("pneumoscope_brightness"),
+            },
+        ),
+        Graph("Formats", "reqps", {"{{format}}": _rate("pneumoscope_images_total", "format")}),
     ],
     "Process": [
         Graph("Memory", "bytes", {"{{instance}}": "process_resident_memory_bytes"}),

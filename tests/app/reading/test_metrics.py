@@ -14,6 +14,11 @@ LABELS = {
     "pneumoscope_predictions": {"label"},
     "pneumoscope_probability": set(),
     "pneumoscope_warnings": {"code"},
+    "pneumoscope_prediction_set_size": set(),
+    "pneumoscope_novelty": set(),
+    "pneumoscope_lung_share": set(),
+    "pneumoscope_brightness": set(),
+    "pneumoscope_images": {"format"},
     "pneumoscope_problems": {"code"},
     "pneumoscope_in_flight": set(),
     "pneumoscope_in_flight_limit": set(),
@@ -35,6 +40,7 @@ def touched() -> Metrics:
     metrics.predictions.labels("NORMAL").inc()
     metrics.probability.observe(0.05)
     metrics.warnings.labels("low_resolution").inc()
+    metrics.formats.labels("PNG").inc()
     metrics.model.info({"name": "pneumonia", "version": "1"})
     return metrics
 
