@@ -17,6 +17,26 @@ class NodeMetrics:
         self.rejected = Counter(
             "pneumoscope_node_rejected", "Associations rejected", ["reason"], registry=registry
         )
+        self.closed = Counter(
+            "pneumoscope_node_connections_closed",
+            "Connections that were closed before they asked for an association",
+            ["reason"],
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "pneumoscope_node_connections_waiting",
+            "Connections that have not asked for an association yet",
+            registry=registry,
+        )
+        self.associations = Gauge(
+            "pneumoscope_node_associations", "Open associations", registry=registry
+        )
+        self.aborted = Counter(
+            "pneumoscope_node_aborted",
+            "Associations that were ended since a peer overstepped a bound",
+            ["reason"],
+            registry=registry,
+        )
         self.images = Counter(
             "pneumoscope_node_images", "Images taken off the queue", ["outcome"], registry=registry
         )

@@ -1,6 +1,7 @@
 """Images received by C-STORE (PS3.4, annex B), and C-ECHO answered (PS3.4, annex A)."""
 
 import socket
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import AssociationSocket
 
 from app.errors import SpoolFullError
 from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
@@ -25,14 +25,18 @@ from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
 from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
 from app.pacs import network  # noqa: F401  (silences pynetdicom)
+from app.pacs.node import pynetdicom_bounds
+from app.pacs.node.associations import Associations
+from app.pacs.node.lobby import Lobby
 from app.pacs.node.metrics import NodeMetrics
-from app.pacs.node.settings import NodeSettings, Peer
+from app.pacs.node.peers import Peers
+from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Spool
 from app.pacs.results import is_own
 
 _IDLE_SECONDS = 60
-# No PDU of the negotiated length comes near, and neither does a request for an association.
-_LONGEST_PDU = 2**20
+# For answers that pynetdicom waits for while it opens or ends an association.
+_ACSE_SECONDS = 5
 # Of a deflated dataset, up to the last element that is read here.
 _MOST_HEADER = 2**20
 _LAST_READ = Tag("Manufacturer")
@@ -79,9 +83,13 @@ class StorageScp:
         """
         self._settings, self._max_bytes = settings, max_bytes
         self._spool, self._metrics = spool, metrics
+        self._peers = Peers(settings.peers)
         self._called = {settings.ae_title, *settings.called_ae_titles}
         self._entity = entity = AE(settings.ae_title)
         entity.network_timeout = entity.dimse_timeout = _IDLE_SECONDS
+        entity.acse_timeout = _ACSE_SECONDS
+        # They have their bound before they begin.
+        entity.maximum_associations = sys.maxsize
         entity.add_supported_context(Verification)
         for sop_class in SOP_CLASSES:
             entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
@@ -92,53 +100,39 @@ class StorageScp:
 
         Raises:
             OSError: the address cannot be listened on.
+            NodeError: connections would have no bound.
         """
-        server = self._entity.start_server(
-            (self._settings.host, self._settings.port),
-            block=False,
-            evt_handlers=[
-                (evt.EVT_CONN_OPEN, _bound),
-                (evt.EVT_REQUESTED, self._admit),
-                (evt.EVT_PDU_RECV, self._curb),
-                (evt.EVT_C_STORE, self._store),
-            ],
+        pynetdicom_bounds.check()
+        settings = self._settings
+        server = self._entity.make_server(
+            (settings.host, settings.port),
+            evt_handlers=[(evt.EVT_REQUESTED, self._admit), (evt.EVT_C_STORE, self._store)],
         )
+        listening = cast("socket.socket", server.socket)
+        associations = Associations(server, settings, self._max_bytes, self._metrics)
+        lobby = Lobby(listening, self._peers.may_connect, associations.begin, self._metrics)
         try:
-            yield
+            with self._peers.looked_up(), lobby.open():
+                yield
         finally:
-            if server:
-                server.shutdown()
+            associations.end()
             self._entity.shutdown()
+            server.server_close()
 
     def _admit(self, event: Event) -> None:
         """Reject an association that calls for another AE, or that nobody known requests."""
         request = cast("A_ASSOCIATE", event.assoc.requestor.primitive)
         called, calling = request.called_ae_title.strip(), request.calling_ae_title.strip()
         address = event.assoc.requestor.address
-        peers = self._settings.peers
         if called not in self._called:
             self._reject(event, _CALLED_NOT_RECOGNISED, "called_ae_title")
-        elif peers and not any(_is(peer, calling, address) for peer in peers):
+        elif not self._peers.may_send(calling, address):
             self._reject(event, _CALLING_NOT_RECOGNISED, "peer")
 
     def _reject(self, event: Event, diagnostic: int, reason: str) -> None:
         self._metrics.rejected.labels(reason).inc()
         event.assoc.acse.send_reject(_REJECTED, _BY_USER, diagnostic)
         event.assoc.kill()
-
-    def _curb(self, event: Event) -> None:
-        """Keep no more of a data set than tells that it is too large.
-
-        The next fragments are written over what is too much, so that the association goes on, and
-        its other images with it. Requests wait for answers, since no asynchronous operations were
-        negotiated (PS3.7, D.3.3.3): whoever sends several ahead is cut off.
-        """
-        dimse = event.assoc.dimse
-        data_set = dimse.message.data_set if dimse.message else None
-        if dimse.msg_queue.qsize() > 1:
-            event.assoc.abort()
-        elif data_set and data_set.tell() > self._max_bytes:
-            data_set.seek(self._max_bytes)
 
     def _store(self, event: Event) -> Dataset:
         answer = self._answer(event)
@@ -161,34 +155,6 @@ class StorageScp:
         except OSError:
             return _NOT_WRITTEN
         return _QUEUED
-
-
-class _BoundedSocket(AssociationSocket):
-    """A socket that reads no more than a PDU may have, whatever length a peer declares."""
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        if nr_bytes > _LONGEST_PDU:
-            raise OSError("The PDU is too long.")
-        return super().recv(nr_bytes)
-
-
-def _bound(event: Event) -> None:
-    """Bound what a connection may cost before anybody knows whose it is."""
-    connection = cast("AssociationSocket", event.assoc.dul.socket)
-    connection.__class__ = _BoundedSocket
-    cast("socket.socket", connection.socket).settimeout(_IDLE_SECONDS)
-
-
-def _is(peer: Peer, ae_title: str, address: str) -> bool:
-    if peer.ae_title != ae_title:
-        return False
-    if peer.host is None:
-        return True
-    try:
-        found = socket.getaddrinfo(peer.host, None)
-    except OSError:
-        return False
-    return address in {where[0] for *_, where in found}
 
 
 def _check(event: Event, max_bytes: int) -> _Answer | None:

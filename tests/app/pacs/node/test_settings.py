@@ -43,6 +43,8 @@ def test_defaults() -> None:
         ("called_ae_titles", "", ()),
         ("peers", "CT1,XRAY@10.0.0.7", (Peer("CT1", None), Peer("XRAY", "10.0.0.7"))),
         ("max_queued", "5", 5),
+        ("max_associations", "20", 20),
+        ("max_associations_per_peer", "2", 2),
     ],
 )
 def test_the_environment(
@@ -70,6 +72,8 @@ def test_the_environment(
         ("peers", "@10.0.0.7"),
         ("port", "0"),
         ("max_queued", "0"),
+        ("max_associations", "0"),
+        ("max_associations_per_peer", "0"),
     ],
 )
 def test_invalid_values_are_named_and_not_quoted(
@@ -81,6 +85,24 @@ def test_invalid_values_are_named_and_not_quoted(
     error = invalid.value.errors()[0]
     assert error["loc"][0] == name
     assert len(given.strip()) < 2 or given not in error["msg"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "node.example"])  # noqa: S104
+def test_beyond_loopback_it_must_be_said_who_may_send(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + "HOST", host)
+    with pytest.raises(ValidationError) as invalid:
+        _read()
+    assert invalid.value.errors()[0]["loc"] == ("peers",)
+    monkeypatch.setenv(PREFIX + "PEERS", "XRAY")
+    assert _read().peers == (Peer("XRAY", None),)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
+def test_on_loopback_anybody_may_send(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "HOST", host)
+    assert _read().peers == ()
 
 
 @pytest.mark.parametrize("name", REQUIRED)
