@@ -58,6 +58,10 @@ class NodeMetrics:
             ["stage"],
             registry=registry,
         )
+        free = Gauge(
+            "pneumoscope_node_free_bytes", "Free bytes of the queue's disk", registry=registry
+        )
+        free.set_function(spool.free_bytes)
         for stage in STAGES:
             depth.labels(stage).set_function(partial(spool.depth, stage))
         for stage in WAITING:

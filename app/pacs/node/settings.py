@@ -116,6 +116,12 @@ class NodeSettings(EnvironmentSettings):
     max_queued: int = Field(
         1000, gt=0, description="images and results that wait at most; beyond it, status A700"
     )
+    max_aside: int = Field(
+        1000, gt=0, description="images and results aside, from which on no more images are taken"
+    )
+    min_free_bytes: int = Field(
+        2**29, ge=0, description="free bytes of the disk, under which no more images are taken"
+    )
     corrected: Literal["replace", "add", "aside"] = Field(
         "replace",
         description="what becomes of an image whose UID another one had before: results under the"

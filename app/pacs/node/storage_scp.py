@@ -30,6 +30,7 @@ from app.pacs.node.associations import Associations
 from app.pacs.node.lobby import Lobby
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.peers import Peers
+from app.pacs.node.seldom import Seldom
 from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Spool
 from app.pacs.results import is_own
@@ -55,13 +56,20 @@ class _Answer(NamedTuple):
     comment: str = ""
 
 
+_OUT_OF_RESOURCES = 0xA700
 _QUEUED = _Answer(0x0000, "queued")
 _OWN = _Answer(0x0000, "own_result")
-_FULL = _Answer(0xA700, "queue_full", "The queue is full; send the image again later.")
-_NOT_WRITTEN = _Answer(0xA700, "not_written", "The image could not be written to disk.")
-_NO_MEMORY = _Answer(
-    0xA700, "no_memory", "The node is short of memory; send the image again later."
-)
+_LATER = "send the image again later."
+_FULL = {
+    code: _Answer(_OUT_OF_RESOURCES, code, f"{what}; {_LATER}")
+    for code, what in {
+        "queue_full": "The queue is full",
+        "aside_full": "Too many images are aside",
+        "disk_full": "The disk is nearly full",
+    }.items()
+}
+_NOT_WRITTEN = _Answer(_OUT_OF_RESOURCES, "not_written", "The image could not be written to disk.")
+_NO_MEMORY = _Answer(_OUT_OF_RESOURCES, "no_memory", f"The node is short of memory; {_LATER}")
 _MISMATCH = _Answer(0xA900, "mismatch", "The UIDs of the data set are not those of the request.")
 _TOO_LARGE = _Answer(0xC000, "too_large", "The data set is larger than is read.")
 _BROKEN = _Answer(0xC000, "broken", "The data set cannot be read.")
@@ -84,6 +92,7 @@ class StorageScp:
         self._settings, self._max_bytes = settings, max_bytes
         self._spool, self._metrics = spool, metrics
         self._peers = Peers(settings.peers)
+        self._seldom = Seldom()
         self._called = {settings.ae_title, *settings.called_ae_titles}
         self._entity = entity = AE(settings.ae_title)
         entity.network_timeout = entity.dimse_timeout = _IDLE_SECONDS
@@ -137,6 +146,8 @@ class StorageScp:
     def _store(self, event: Event) -> Dataset:
         answer = self._answer(event)
         self._metrics.received.labels(answer.outcome).inc()
+        if answer.status == _OUT_OF_RESOURCES:
+            self._seldom.warn(f"Refusing images: {answer.outcome}.")
         status = Dataset()
         status.Status = answer.status
         if answer.comment:
@@ -150,8 +161,8 @@ class StorageScp:
         meta = bytes(DICOM_PREAMBLE) + DICOM_MARK + encode_file_meta(event.file_meta)
         try:
             self._spool.put([meta, _data_set(event).getbuffer()])
-        except SpoolFullError:
-            return _FULL
+        except SpoolFullError as full:
+            return _FULL[full.code]
         except OSError:
             return _NOT_WRITTEN
         return _QUEUED

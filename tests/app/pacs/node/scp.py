@@ -9,21 +9,22 @@ from prometheus_client import CollectorRegistry
 
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.settings import NodeSettings, StorageAddress
-from app.pacs.node.spool import Spool
+from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
 from tests.app.pacs.network import LOCALHOST, free_port
 
 MAX_BYTES = 2**20
+ROOM = Room(entries=100, aside=100, free_bytes=0)
 
 
 class Node:
     """A listening SCP, its spool and its metrics."""
 
-    def __init__(self, folder: Path, most: int = 100, **settings: Any) -> None:
+    def __init__(self, folder: Path, room: Room = ROOM, **settings: Any) -> None:
         self.port = free_port()
         self.folder = folder / "spool"
         self.registry = CollectorRegistry()
-        self.spool = Spool(self.folder, most)
+        self.spool = Spool(self.folder, room)
         made = NodeSettings(
             destination=StorageAddress("PACS", LOCALHOST, 1),
             spool=self.folder,

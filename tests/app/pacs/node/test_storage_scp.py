@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -23,10 +24,11 @@ from app.dicom_results.instance import PRODUCT
 from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
 from app.imaging.dicom.read import SOP_CLASSES
 from app.pacs.node.settings import Peer
+from app.pacs.node.spool import Room
 from tests.app.dicom_results import given
 from tests.app.imaging.dicom.dicoms import dicom
 from tests.app.pacs.network import LOCALHOST, association, send
-from tests.app.pacs.node.scp import MAX_BYTES, Node, listening
+from tests.app.pacs.node.scp import MAX_BYTES, ROOM, Node, listening
 
 
 @pytest.fixture
@@ -122,12 +124,35 @@ def test_results_of_its_own_are_acknowledged_and_dropped(node: Node) -> None:
     assert node.counted("own_result") == 1
 
 
-def test_a_full_queue_is_out_of_resources(tmp_path: Path) -> None:
-    with listening(tmp_path, most=1) as node:
-        assert send(node.port, given.source_file()) == 0x0000
-        assert send(node.port, given.source_file(SOPInstanceUID="1.2.9")) == 0xA700
-        assert node.spool.depth("received") == 1
-        assert node.counted("queue_full") == 1
+@pytest.mark.parametrize(
+    ("room", "outcome"),
+    [
+        (ROOM._replace(entries=1), "queue_full"),
+        (ROOM._replace(aside=1), "aside_full"),
+        (ROOM._replace(free_bytes=2**60), "disk_full"),
+    ],
+)
+def test_without_room_images_are_refused_for_now(
+    tmp_path: Path, room: Room, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with listening(tmp_path, room=room) as node:
+        node.spool.set_aside("received", _put(node, b"1"), "It is broken.")
+        if outcome == "queue_full":
+            _put(node, b"2")
+        before = node.spool.depth("received")
+        for _ in range(2):
+            assert send(node.port, given.source_file()) == 0xA700
+        assert node.counted(outcome) == 2
+        assert node.spool.depth("received") == before
+        assert node.spool.depth("aside") == 1
+    assert caplog.messages == [f"Refusing images: {outcome}."]
+
+
+def _put(node: Node, data: bytes) -> str:
+    """An image that waits, whether there is room or not."""
+    name = hashlib.sha256(data).hexdigest()
+    (node.folder / "received" / f"{name}.dcm").write_bytes(data)
+    return name
 
 
 def test_a_disk_that_refuses_is_out_of_resources(node: Node) -> None:
