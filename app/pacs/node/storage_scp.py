@@ -21,6 +21,7 @@ from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.errors import SpoolFullError
 from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
+from app.imaging.dicom.file import MeteredFile
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
 from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
@@ -40,6 +41,8 @@ _IDLE_SECONDS = 60
 _ACSE_SECONDS = 5
 # Of a deflated dataset, up to the last element that is read here.
 _MOST_HEADER = 2**20
+# In bytes, of the elements that are read here.
+_LONGEST = 4096
 _LAST_READ = Tag("Manufacturer")
 _READ = (Tag("SOPClassUID"), Tag("SOPInstanceUID"), _LAST_READ)
 
@@ -188,13 +191,11 @@ def _check(event: Event, max_bytes: int) -> _Answer | None:
 def _header(event: Event) -> Dataset:
     """The elements up to Manufacturer that are read here."""
     syntax = UID(event.context.transfer_syntax)
-    file = _data_set(event)
+    data = _data_set(event).getvalue()
     if syntax == DeflatedExplicitVRLittleEndian:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        file = BytesIO(inflater.decompress(file.getbuffer(), _MOST_HEADER))
-    file.seek(0)
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MOST_HEADER)
     return read_dataset(
-        file,
+        MeteredFile(data),
         syntax.is_implicit_VR,
         syntax.is_little_endian,
         stop_when=_after_the_last,
@@ -212,4 +213,7 @@ def _data_set(event: Event) -> BytesIO:
 
 
 def _after_the_last(tag: BaseTag, vr: str | None, length: int) -> bool:
+    # Each value of a long list would become an object.
+    if tag in _READ and length > _LONGEST:
+        raise ValueError("an element is too long")
     return int(tag) > int(_LAST_READ)

@@ -1,4 +1,5 @@
 import hashlib
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -167,6 +168,24 @@ def test_garbage_cannot_be_understood(node: Node, body: bytes) -> None:
     assert answer.Status >> 12 == 0xC
     assert len(answer.ErrorComment) <= 64
     assert node.spool.depth("received") == 0
+
+
+EMPTY_ITEM = b"\xfe\xff\x00\xe0\0\0\0\0"
+BOMBS = {
+    "elements": b"\x08\x00\x01\x00UN\0\0\0\0\0\0" * 80_000,
+    "items": b"\x08\x00\x06\x00SQ\0\0\xff\xff\xff\xff" + EMPTY_ITEM * 120_000,
+    "UIDs": b"\x08\x00\x18\x00UT\0\0\x00\x00\x0f\0" + b"\\" * 0xF0000,
+    "character sets": b"\x08\x00\x05\x00UT\0\0\x00\x00\x0f\0" + b"\\" * 0xF0000,
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_a_header_of_many_elements_is_not_read(node: Node, bomb: bytes) -> None:
+    started = time.monotonic()
+    assert _send_raw(node.port, bomb).Status == 0xC000
+    # They took up to twenty times as long.
+    assert time.monotonic() - started < 10
+    assert node.counted("broken") == 1
 
 
 def test_a_shortage_of_memory_is_out_of_resources(
