@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from app.pacs.node.settings import NodeSettings, Peer, StorageAddress
 
+DOCUMENTED = Path(__file__).parents[4] / "docs" / "pacs.md"
 PREFIX = "PNEUMOSCOPE_NODE_"
 REQUIRED = {"destination": "PACS@pacs.example:104", "spool": "/var/spool/pneumoscope"}
 
@@ -115,3 +116,8 @@ def test_what_has_no_default_is_required(name: str, monkeypatch: pytest.MonkeyPa
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in NodeSettings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", NodeSettings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`{name.upper()}`" in DOCUMENTED.read_text()
