@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import Counter
 
 log = logging.getLogger("pneumoscope")
 
@@ -10,19 +11,23 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 class Seldom:
-    """Warns at most every ten seconds, and says how often there was reason to since the last."""
+    """Warns of each thing at most every ten seconds, and says how often it was since the last."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._told = -_SECONDS_BETWEEN_LINES
-        self._untold = 0
+        self._told: dict[str, float] = {}
+        self._untold: Counter[str] = Counter()
 
     def warn(self, what: str) -> None:
-        """Tell it now, or count it."""
+        """Tell it now, or count it.
+
+        Args:
+            what: one of a few sentences.
+        """
+        now = time.monotonic()
         with self._lock:
-            self._untold += 1
-            now = time.monotonic()
-            if now - self._told < _SECONDS_BETWEEN_LINES:
+            self._untold[what] += 1
+            if now - self._told.get(what, -_SECONDS_BETWEEN_LINES) < _SECONDS_BETWEEN_LINES:
                 return
-            count, self._untold, self._told = self._untold, 0, now
+            self._told[what], count = now, self._untold.pop(what)
         log.warning("%s%s", what, f" ({count} times since the last line)" if count > 1 else "")

@@ -188,13 +188,17 @@ class Spool:
             OSError: the image waits as before.
         """
         made = Path(tempfile.mkdtemp(dir=self._partial))
-        for file_name, data in files.items():
-            self._write(made / file_name, [data])
-        _synchronise(made)
-        # They are there already where the image arrived again at the moment that it was answered.
-        if not self._results(name).exists():
-            made.rename(self._results(name))
-            _synchronise(self._folder("results"))
+        try:
+            for file_name, data in files.items():
+                self._write(made / file_name, [data])
+            _synchronise(made)
+            # They are there already where the image arrived again at the moment that it was
+            # answered.
+            if not self._results(name).is_dir():
+                made.rename(self._results(name))
+                _synchronise(self._folder("results"))
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
         self._image(name).unlink()
         self._tell("results")
 

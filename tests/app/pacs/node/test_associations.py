@@ -1,5 +1,7 @@
 """Peers that keep associations open, and the room that others have beside them."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,6 +37,19 @@ def test_a_peer_has_its_share_and_others_have_theirs(node: Node) -> None:
         assert node.metric("rejected_total", reason="too_many") == 1
         assert node.metric("associations") == 3
         assert send(node.port, given.source_file()) == 0x0000
+
+
+def test_dcmtk_is_told_that_it_may_come_again(node: Node) -> None:
+    if shutil.which("echoscu") is None:
+        pytest.skip("echoscu is not installed; Debian's package dcmtk has it")
+    command = ["echoscu", "-v", "-aec", "PNEUMOSCOPE", LOCALHOST, str(node.port)]
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(raw.association(node.port))
+        told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert told.returncode
+        assert "Rejected Transient" in told.stderr
+        assert "Local Limit Exceeded" in told.stderr
 
 
 def test_where_all_is_taken_who_has_most_gives_up_the_most_silent(node: Node) -> None:

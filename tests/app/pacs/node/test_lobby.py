@@ -1,7 +1,9 @@
 """Connections that say nothing, or not what they should, and what they cost others."""
 
 import logging
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -37,6 +39,19 @@ def test_the_silent_keep_nobody_waiting(node: Node, said: bytes) -> None:
         wait_until(lambda: node.metric("connections_waiting") == 30, "all wait")
         _associates_soon(node)
         _associates_soon(node, raw.OTHER_HOST)
+
+
+def test_dcmtk_is_answered_beside_the_silent(node: Node) -> None:
+    if shutil.which("echoscu") is None:
+        pytest.skip("echoscu is not installed; Debian's package dcmtk has it")
+    with ExitStack() as silent:
+        for _ in range(10):
+            silent.enter_context(raw.connection(node.port))
+        wait_until(lambda: node.metric("connections_waiting") == 10, "all wait")
+        started = time.monotonic()
+        command = ["echoscu", "-aec", "PNEUMOSCOPE", LOCALHOST, str(node.port)]
+        subprocess.run(command, check=True, timeout=60)
+        assert time.monotonic() - started < SOON
 
 
 def test_the_silent_are_closed_after_a_while_and_counted(

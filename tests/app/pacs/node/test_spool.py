@@ -170,6 +170,15 @@ def test_strays_are_told_once_and_passed_over(
     assert all((root / stray.rstrip("/@")).lstat() for stray in STRAYS)
 
 
+def test_results_do_not_vanish_where_a_stray_has_their_name(spool: Spool, tmp_path: Path) -> None:
+    name = spool.put([IMAGE])
+    (tmp_path / "spool" / "results" / name).write_bytes(b"stray")
+    with pytest.raises(OSError, match="directory"):
+        spool.answer(name, ANSWER)
+    assert spool.waiting("received") == [name]
+    assert list((tmp_path / "spool" / "partial").iterdir()) == []
+
+
 def test_results_replace_their_image_and_go_in_order(spool: Spool) -> None:
     spool.answer(spool.put([IMAGE]), ANSWER)
     assert spool.waiting("received") == []
