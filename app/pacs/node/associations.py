@@ -3,6 +3,7 @@
 import socket
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from pynetdicom.association import Association
@@ -54,17 +55,18 @@ class Associations:
         self._seldom = Seldom()
         metrics.associations.set_function(lambda: len(self._alive()))
 
-    def begin(self, connection: socket.socket, address: Any, peer: str) -> bool:
+    def begin(self, connection: socket.socket, address: Any, peer: str, request: bytes) -> bool:
         """Begin an association, or return False where there is no room for it.
 
         Args:
-            connection: on which its request has come.
+            connection: on which it was asked for.
             address: that it comes from.
             peer: whose share it is of.
+            request: the A-ASSOCIATE-RQ.
         """
         if not self._has_room(peer):
             return False
-        handler = BoundedHandler(connection, address, self._server, self._bound)
+        handler = BoundedHandler(connection, address, self._server, partial(self._bound, request))
         self._open.append(_Open(peer, handler.association, handler.bounded, connection))
         return True
 
@@ -93,8 +95,12 @@ class Associations:
     def _alive(self) -> list[_Open]:
         return [each for each in self._open if each.association.is_alive()]
 
-    def _bound(self, association: Association, connection: socket.socket) -> BoundedSocket:
-        return BoundedSocket(association, connection, self._max_bytes, self._aborted)
+    def _bound(
+        self, request: bytes, association: Association, connection: socket.socket
+    ) -> BoundedSocket:
+        bounded = BoundedSocket(association, connection, self._max_bytes, self._aborted)
+        bounded.put_back(request)
+        return bounded
 
     def _aborted(self, reason: str) -> None:
         self._metrics.aborted.labels(reason).inc()

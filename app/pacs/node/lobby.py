@@ -1,8 +1,8 @@
 """Connections that have not asked for an association yet.
 
 A connection says who it is with its first PDU, the A-ASSOCIATE-RQ. Until all of it has come, it
-costs a socket here: no thread, no memory, and none of the places that associations have. A check of
-the port that connects and hangs up costs no more.
+costs a socket here, and what of it has come: no thread, and none of the places that associations
+have. A check of the port that connects and hangs up costs no more.
 """
 
 import logging
@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,12 +35,13 @@ _REJECTED = bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2])
 
 @dataclass(eq=False)
 class _Waiting:
-    """A connection, whom it is from, since when it waits, and how long its request is, if known."""
+    """A connection, whom it is from, since when it waits, and its request as far as it has come."""
 
     connection: socket.socket
     address: Any
     key: str
     since: float = field(default_factory=time.monotonic)
+    request: bytes = b""
     expected: int = HEADER.size
 
 
@@ -55,15 +56,15 @@ class Lobby:
         self,
         listening: socket.socket,
         may_connect: Callable[[str], bool],
-        begin: Callable[[socket.socket, Any, str], bool],
+        begin: Callable[[socket.socket, Any, str, bytes], bool],
         metrics: NodeMetrics,
     ) -> None:
         """
         Args:
             listening: where connections come from.
             may_connect: whether an address is one of a peer.
-            begin: begins an association on a connection, from an address, for a peer; False where
-                there is no room for it.
+            begin: begins an association on a connection, from an address, for a peer, by its
+                request; False where there is no room for it.
             metrics: where connections are counted that get no association.
         """
         self._listening, self._metrics = listening, metrics
@@ -125,7 +126,6 @@ class Lobby:
             return
         connection.setblocking(False)
         waiting = _Waiting(connection, address, key_of(address[0]))
-        _wake_at(waiting)
         self._waiting.append(waiting)
         selector.register(connection, selectors.EVENT_READ, waiting)
         if len(self._waiting) > MOST_WAITING:
@@ -135,39 +135,35 @@ class Lobby:
             self._close(selector, longest, "too_many")
 
     def _look_at(self, selector: selectors.BaseSelector, waiting: _Waiting) -> None:
-        """Go on with a connection that has sent what it was to send, or that ended."""
+        """Go on with a connection that has sent something, or that ended."""
         try:
-            seen = waiting.connection.recv(waiting.expected, socket.MSG_PEEK)
+            part = waiting.connection.recv(waiting.expected - len(waiting.request))
         except BlockingIOError:
             return
         except OSError:
-            seen = b""
-        if len(seen) < waiting.expected:
+            part = b""
+        waiting.request += part
+        if not part:
             self._close(selector, waiting, "hung_up")
-        elif waiting.expected == HEADER.size:
-            kind, length = HEADER.unpack(seen)
+        elif len(waiting.request) == HEADER.size:
+            kind, length = HEADER.unpack(waiting.request)
             if kind != ASSOCIATE_RQ or not 0 < length <= LONGEST_REQUEST:
                 self._close(selector, waiting, "no_request")
-                return
-            waiting.expected += length
-            _wake_at(waiting)
-        else:
-            self._hand_on(selector, waiting)
+            else:
+                waiting.expected += length
+        elif len(waiting.request) == waiting.expected:
+            self._forget(selector, waiting)
+            self._hand_on(waiting)
 
-    def _hand_on(self, selector: selectors.BaseSelector, waiting: _Waiting) -> None:
-        connection, size = waiting.connection, waiting.expected
-        self._forget(selector, waiting)
+    def _hand_on(self, waiting: _Waiting) -> None:
+        connection = waiting.connection
         try:
-            waiting.expected = 1
-            _wake_at(waiting)
             connection.settimeout(PDU_SECONDS)
-            if self._begin(connection, waiting.address, waiting.key):
+            if self._begin(connection, waiting.address, waiting.key, waiting.request):
                 return
             self._metrics.rejected.labels("too_many").inc()
             self._seldom.warn("An association was rejected: as many are open as may be.")
             connection.setblocking(False)
-            # What is unread would have the answer lost.
-            connection.recv(size)
             connection.sendall(_REJECTED)
         # Whatever befalls one connection, the others are looked after.
         except Exception as error:
@@ -188,9 +184,3 @@ class Lobby:
         # A check of the port does it every few seconds, and means no harm.
         if reason != "hung_up":
             self._seldom.warn(f"Closing connections: {reason}.")
-
-
-def _wake_at(waiting: _Waiting) -> None:
-    """Have the connection count as readable when all is there that is expected, or it ended."""
-    with suppress(OSError):
-        waiting.connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting.expected)

@@ -7,7 +7,7 @@ as they are read. What it relies on beside the documented interface:
 
 - an association is made by `RequestHandler._create_association`, with `dul.socket` set and one
   event in `dul.event_queue`;
-- that socket's `recv` is asked for a PDU's header, and then for its body;
+- that socket is asked whether it is `ready`, then its `recv` for a PDU's header and for its body;
 - `dimse.message` is the message whose fragments have come so far, or None, and holds its data set
   as a file, `data_set`; `dimse.msg_queue` has the messages that wait for an answer.
 
@@ -82,9 +82,19 @@ class BoundedSocket(AssociationSocket):
         super().__init__(association, client_socket=connection)
         self._max_bytes, self._aborted = max_bytes, aborted
         self.heard = self._message_since = time.monotonic()
+        self._unread = b""
         self._deadline = 0.0
         self._kind: int | None = None
         self._command_bytes = self._command_fragments = 0
+
+    def put_back(self, request: bytes) -> None:
+        """Have it read what was read before of the connection."""
+        self._unread = request
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to be read."""
+        return bool(self._unread) or super().ready
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read a PDU's header, or its body, whichever is next.
@@ -120,7 +130,8 @@ class BoundedSocket(AssociationSocket):
 
     def _read(self, size: int) -> bytearray:
         """So many bytes, or fewer where the connection ends before."""
-        connection, found = cast("socket.socket", self.socket), bytearray()
+        connection, found = cast("socket.socket", self.socket), bytearray(self._unread[:size])
+        self._unread = self._unread[size:]
         while len(found) < size:
             left = self._deadline - time.monotonic()
             if left <= 0:
@@ -229,6 +240,7 @@ def check() -> None:
             cast("BytesIO", message.data_set).seek,
             RequestHandler._create_association,
             AssociationSocket.recv,
+            AssociationSocket.ready,
         )
     except (AttributeError, TypeError):
         relied_on = (False,)

@@ -36,13 +36,12 @@ def association(port: int, host: str = LOCALHOST) -> Iterator[socket.socket]:
         yield opened
 
 
-def request(calling: str = "SENDER", called: str = "PNEUMOSCOPE") -> bytes:
-    """An A-ASSOCIATE-RQ."""
-    syntaxes = _item(0x30, DigitalXRayImageStorageForPresentation.encode()) + _item(
-        0x40, ExplicitVRLittleEndian.encode()
-    )
+def request(times: int = 1) -> bytes:
+    """An A-ASSOCIATE-RQ, which proposes its transfer syntax so many times."""
+    syntaxes = _item(0x30, DigitalXRayImageStorageForPresentation.encode())
+    syntaxes += _item(0x40, ExplicitVRLittleEndian.encode()) * times
     user = _item(0x51, struct.pack(">L", 16384)) + _item(0x52, b"1.2.3")
-    body = struct.pack(">Hxx16s16s32x", 1, called.ljust(16).encode(), calling.ljust(16).encode())
+    body = struct.pack(">Hxx16s16s32x", 1, b"PNEUMOSCOPE".ljust(16), b"SENDER".ljust(16))
     body += _item(0x10, b"1.2.840.10008.3.1.1.1")
     body += _item(0x20, struct.pack("Bxxx", CONTEXT) + syntaxes) + _item(0x50, user)
     return pdu(1, body)
