@@ -16,7 +16,7 @@
     │   └── DeferredError                   it may store this object later, and others now
     │       └── FailedError                 it answered with an error
     ├── RefusedError                        the PACS will never store this object
-    ├── SpoolFullError                      as many images wait as may
+    ├── SpoolFullError                      the queue has no room for an image
     ├── NodeError                           the DICOM node cannot start
     └── ReadError                           a study cannot be read
 
@@ -128,7 +128,11 @@ class RefusedError(PneumoscopeError):
 
 
 class SpoolFullError(PneumoscopeError):
-    """As many images and results wait as may."""
+    """The queue has no room; `code` says of what: `queue_full`, `aside_full` or `disk_full`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class NodeError(PneumoscopeError):

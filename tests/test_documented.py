@@ -14,7 +14,7 @@ from app.host import environment
 from app.http.routes import docs, explain, predict, service
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.settings import NodeSettings
-from app.pacs.node.spool import Spool
+from app.pacs.node.spool import Room, Spool
 from app.reading.metrics import Metrics
 from app.settings import Settings
 
@@ -50,7 +50,7 @@ def test_metrics() -> None:
 
 def test_metrics_of_the_node(tmp_path: Path) -> None:
     registry = CollectorRegistry()
-    spool = Spool(tmp_path / "spool", 1)
+    spool = Spool(tmp_path / "spool", Room(1, 1, 0))
     NodeMetrics(registry, spool)
     spool.close()
     assert not {name for name in names(registry) if f"`{name}`" not in PACS}

@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from datetime import datetime
-from io import BytesIO
 from typing import Any
 
 from pydicom import Dataset, config, dcmread
@@ -14,6 +13,7 @@ from pydicom.valuerep import DA, TM, validate_value
 
 from app.dicom_results.identity import IDENTIFYING, taken_over
 from app.errors import IncompleteDicomError
+from app.imaging.dicom.file import MeteredFile
 from app.imaging.errors import SHORTAGES, blaming_the_image
 from app.imaging.formats import is_dicom
 
@@ -97,7 +97,7 @@ def read_source(data: bytes) -> Source:
     wanted = [*_UIDS, *_EMPTY_IF_UNKNOWN, *_LEFT_OUT_IF_UNKNOWN, *sum(_MOMENTS, ())]
     with blaming_the_image("The DICOM file is broken or truncated."):
         header = dcmread(
-            BytesIO(data),
+            MeteredFile(data),
             stop_before_pixels=True,
             specific_tags=wanted,
             force=is_dicom(data),  # an image without its preamble is read too

@@ -18,6 +18,7 @@ _QUOTING = (
     "PIL",
     "pydicom",
     "highdicom",
+    "pynetdicom",
     "dicomweb_client",
     "urllib3",
     # pydicom's, where they are installed.

@@ -1,5 +1,6 @@
 """What goes back into the study of one radiograph, and which ones get no answer."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
@@ -82,7 +83,7 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     for code in reading.radiograph.warnings:
         if code in _NOT_FOR_THE_MODEL:
             raise NotReadError(code)
-    source = read_source(data)
+    source = await asyncio.to_thread(read_source, data)
     if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.model.manifest):
         raise NotReadError(OWN_RESULT)
     target = reading.target

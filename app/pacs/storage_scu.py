@@ -14,7 +14,7 @@ from pynetdicom import AE
 from pynetdicom.association import Association
 
 from app.errors import DeferredError, RefusedError, UnreachableError
-from app.pacs import network  # noqa: F401  (silences pynetdicom)
+from app.pacs import network
 from app.pacs.destinations import DUPLICATE, failure, parsed
 from app.pacs.node.settings import StorageAddress
 
@@ -32,6 +32,7 @@ class StorageDestination:
     """A PACS that is reached by C-STORE."""
 
     def __init__(self, own_ae_title: str, address: StorageAddress) -> None:
+        network.make_no_text()
         self._address = address
         self._entity = entity = AE(own_ae_title)
         entity.connection_timeout = _CONNECT_SECONDS

@@ -84,20 +84,36 @@ _LONGER = {
     Tag("BluePaletteColorLookupTableData"): _LONGEST_TABLE,
     _PIXEL_DATA: 2**32,
 }
+# Its tag, in either byte order, in the bytes that pydicom reads at once of each element.
+_CHARACTER_SET = (b"\x08\x00\x05\x00", b"\x00\x08\x00\x05")
+_HEADER_BYTES = 8
 # Each element costs two or three reads, however deep it lies; a radiograph has some hundreds.
 _MOST_READS = 100_000
 
 
-class _Metered(BytesIO):
-    """A file that is read a limited number of times."""
+class MeteredFile(BytesIO):
+    """A file that pydicom may read a limited number of times, however its elements are nested.
 
-    reads = 0
+    One element is decoded while it is read, and each of its values becomes an object: the character
+    set, which is to be short.
+
+    Raises:
+        UnreadableImageError: it has too many elements, or a character set that is too long.
+    """
+
+    _reads = 0
+    _header = b""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self.reads += 1
-        if self.reads > _MOST_READS:
+        self._reads += 1
+        if self._reads > _MOST_READS:
             raise UnreadableImageError("The DICOM file has too many elements.")
-        return super().read(size)
+        if size is not None and size > _LONGEST and self._header[:4] in _CHARACTER_SET:
+            raise _too_long()
+        found = super().read(size)
+        if size == _HEADER_BYTES:
+            self._header = found
+        return found
 
 
 def read(data: bytes, most_inflated: int) -> Dataset:
@@ -118,14 +134,14 @@ def read(data: bytes, most_inflated: int) -> Dataset:
             to more bytes or not at all, there are too many elements, or one is too long.
         Exception: whatever pydicom raises when it reads malformed bytes.
     """
-    file = _Metered(data)
+    file = MeteredFile(data)
     if has_preamble(data):
         file.seek(DICOM_PREAMBLE + len(DICOM_MARK))
     meta = _meta(file, data)
     _check_lengths(meta)
     syntax = _syntax(meta)
     if syntax == DeflatedExplicitVRLittleEndian:
-        file = _Metered(_inflate(data[file.tell() :], most_inflated))
+        file = MeteredFile(_inflate(data[file.tell() :], most_inflated))
     dataset = read_dataset(
         file,
         syntax.is_implicit_VR,
@@ -194,7 +210,11 @@ def _check_lengths(dataset: Dataset) -> None:
     for element in dataset.elements():
         value = element.value
         if isinstance(value, bytes) and len(value) > _LONGER.get(element.tag, _LONGEST):
-            raise UnreadableImageError("The DICOM file has an element that is too long.")
+            raise _too_long()
+
+
+def _too_long() -> UnreadableImageError:
+    return UnreadableImageError("The DICOM file has an element that is too long.")
 
 
 def _inflate(body: bytes, most: int) -> bytes:

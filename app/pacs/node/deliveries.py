@@ -9,6 +9,7 @@ from contextlib import suppress
 from app.errors import DeferredError, RefusedError, UnreachableError
 from app.pacs.backoff import Backoff, pause
 from app.pacs.destinations import Destination
+from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.readings import POLL_SECONDS, SHORT
 from app.pacs.node.spool import Spool
@@ -38,10 +39,18 @@ class Deliveries:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until it is time to stop; a file that is being sent then is finished."""
+        arrivals = Arrivals()
+        self._spool.listen("results", arrivals.tell)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(arrivals.end_with(stop))
+            tasks.create_task(self._work(stop, arrivals))
+
+    async def _work(self, stop: asyncio.Event, arrivals: Arrivals) -> None:
         while not stop.is_set():
-            name = self._next()
+            arrivals.clear()
+            name = await asyncio.to_thread(self._next)
             if name is None:
-                await pause(stop, POLL_SECONDS)
+                await arrivals.wait(POLL_SECONDS)
             elif not await self._deliver(name):
                 await pause(stop, _BETWEEN_FAILURES_SECONDS)
 
@@ -64,22 +73,21 @@ class Deliveries:
         """Send an entry; False where that failed, and the entry waits."""
         started = time.perf_counter()
         try:
-            outcome = await self._send(name)
+            outcome = await asyncio.to_thread(self._send, name)
         # Whatever it is, the results stay, and a person can read of it.
         except Exception as error:
-            self._failed(name, error)
+            await asyncio.to_thread(self._failed, name, error)
             return False
         self._forget(name)
         self._pacs.succeeded(_THE_PACS)
         log.info("%s %s %.0f ms", name[:SHORT], outcome, 1000 * (time.perf_counter() - started))
         return True
 
-    async def _send(self, name: str) -> str:
+    def _send(self, name: str) -> str:
         was_held = False
         try:
             for path in self._spool.files(name):
-                file = await asyncio.to_thread(path.read_bytes)
-                was_held |= await asyncio.to_thread(self._destination.store, [file])
+                was_held |= self._destination.store([path.read_bytes()])
                 path.unlink()
                 self._metrics.sent.inc()
         except RefusedError as error:

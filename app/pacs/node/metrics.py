@@ -17,6 +17,26 @@ class NodeMetrics:
         self.rejected = Counter(
             "pneumoscope_node_rejected", "Associations rejected", ["reason"], registry=registry
         )
+        self.closed = Counter(
+            "pneumoscope_node_connections_closed",
+            "Connections that were closed before they asked for an association",
+            ["reason"],
+            registry=registry,
+        )
+        self.waiting = Gauge(
+            "pneumoscope_node_connections_waiting",
+            "Connections that have not asked for an association yet",
+            registry=registry,
+        )
+        self.associations = Gauge(
+            "pneumoscope_node_associations", "Open associations", registry=registry
+        )
+        self.aborted = Counter(
+            "pneumoscope_node_aborted",
+            "Associations that were ended since a peer overstepped a bound",
+            ["reason"],
+            registry=registry,
+        )
         self.images = Counter(
             "pneumoscope_node_images", "Images taken off the queue", ["outcome"], registry=registry
         )
@@ -38,6 +58,10 @@ class NodeMetrics:
             ["stage"],
             registry=registry,
         )
+        free = Gauge(
+            "pneumoscope_node_free_bytes", "Free bytes of the queue's disk", registry=registry
+        )
+        free.set_function(spool.free_bytes)
         for stage in STAGES:
             depth.labels(stage).set_function(partial(spool.depth, stage))
         for stage in WAITING:

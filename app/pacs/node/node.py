@@ -16,7 +16,7 @@ from app.pacs.node.deliveries import Deliveries
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.readings import Readings
 from app.pacs.node.settings import NodeSettings
-from app.pacs.node.spool import Spool
+from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
 from app.pacs.storage_scu import StorageDestination
 from app.reading.metrics import Metrics
@@ -81,7 +81,8 @@ def _log_type(failed: threading.ExceptHookArgs) -> None:
 
 def _spool(settings: NodeSettings) -> Spool:
     try:
-        return Spool(settings.spool, settings.max_queued)
+        room = Room(settings.max_queued, settings.max_aside, settings.min_free_bytes)
+        return Spool(settings.spool, room)
     except BlockingIOError as error:
         raise NodeError("PNEUMOSCOPE_NODE_SPOOL: another process holds the folder.") from error
     except OSError as error:

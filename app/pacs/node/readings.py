@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 from app.errors import ImageError, NotReadError
 from app.host import cores
 from app.imaging.errors import SHORTAGES
-from app.pacs.backoff import delays, pause
+from app.pacs.backoff import Backoff
 from app.pacs.node.answered import Answered
+from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
 from app.pacs.results import Results, results_of
@@ -19,8 +20,15 @@ from app.reading.reader import Reader
 
 log = logging.getLogger("pneumoscope")
 
-POLL_SECONDS = 0.2
+# For what is moved by hand, or is to be tried again.
+POLL_SECONDS = 1.0
 SHORT = 12
+# That may end the process; the one of an ordinary kill among them.
+MOST_ATTEMPTS = 3
+_ENDED_THE_PROCESS = f"The process ended {MOST_ATTEMPTS} times while it read the image."
+_THE_ENGINE = "the engine"
+# One that takes long must not hold up the next one, however few cores there are.
+_FEWEST_WORKERS = 2
 
 Corrected = Literal["replace", "add", "aside"]
 _CORRECTED: dict[Corrected, str] = {
@@ -65,65 +73,110 @@ class Readings:
         self._reader, self._spool, self._metrics = reader, spool, metrics
         self._answered, self._corrected = answered, corrected
         self._taken: set[str] = set()
+        self._backoff = Backoff()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until it is time to stop; what is being read then is finished."""
+        arrivals = Arrivals()
+        self._spool.listen("received", arrivals.tell)
+        await self._read_suspects(stop)
         async with asyncio.TaskGroup() as workers:
-            for _ in range(cores.available()):
-                workers.create_task(self._work(stop))
+            workers.create_task(arrivals.end_with(stop))
+            for _ in range(max(_FEWEST_WORKERS, cores.available())):
+                workers.create_task(self._work(stop, arrivals))
 
-    async def _work(self, stop: asyncio.Event) -> None:
+    async def _read_suspects(self, stop: asyncio.Event) -> None:
+        """Read what was being read when the process ended, each alone.
+
+        So that it is known which of them is to blame, if one is; and after the engine has shown
+        that it is not.
+        """
+        suspects = await asyncio.to_thread(self._spool.suspects)
+        if suspects:
+            log.warning("%d images were being read when the process ended", len(suspects))
+            await self._engine_works()
+        for name in suspects:
+            if not stop.is_set():
+                await self._take(name)
+
+    async def _work(self, stop: asyncio.Event, arrivals: Arrivals) -> None:
         while not stop.is_set():
-            waiting = self._spool.waiting("received")
-            name = next((name for name in waiting if name not in self._taken), None)
+            arrivals.clear()
+            waiting = await asyncio.to_thread(self._spool.waiting, "received")
+            name = next((name for name in waiting if self._is_free(name)), None)
             if name is None:
-                await pause(stop, POLL_SECONDS)
+                await arrivals.wait(POLL_SECONDS)
                 continue
             self._taken.add(name)
             try:
-                await self._take(name, stop)
+                await self._take(name)
             finally:
                 self._taken.remove(name)
 
-    async def _take(self, name: str, stop: asyncio.Event) -> None:
+    def _is_free(self, name: str) -> bool:
+        # Another worker may have seen to it since it was seen.
+        return (
+            name not in self._taken
+            and self._backoff.is_due(name)
+            and self._backoff.is_due(_THE_ENGINE)
+            and self._spool.holds(name)
+        )
+
+    async def _take(self, name: str) -> None:
+        """Read an image once, and see to what becomes of it; where that fails, it waits."""
         started = time.perf_counter()
-        verdict = await self._read(name, stop)
-        if verdict and await _done(verdict.work, stop):
-            self._metrics.images.labels(verdict.outcome).inc()
+        try:
+            outcome = await self._settle(name)
+        except OSError as error:
+            log.error("The spool cannot be used: %s", error.strerror)
+            self._backoff.failed(name)
+            return
+        if outcome:
+            self._backoff.succeeded(name)
+            self._metrics.images.labels(outcome).inc()
             milliseconds = 1000 * (time.perf_counter() - started)
-            log.info("%s %s %.0f ms", name[:SHORT], verdict.outcome, milliseconds)
+            log.info("%s %s %.0f ms", name[:SHORT], outcome, milliseconds)
 
-    async def _read(self, name: str, stop: asyncio.Event) -> _Verdict | None:
-        """Read an image until it is clear what becomes of it, or it is time to stop.
+    async def _settle(self, name: str) -> str:
+        """The outcome of an image, or nothing where it is to be read again later.
 
-        What fails in an unknown way is tried again. It is the image's fault where it fails again,
-        and a blank image does not.
+        Raises:
+            OSError: the spool cannot be used.
         """
-        again = False
-        for delay in delays():
-            try:
-                data = await asyncio.to_thread(self._spool.read, name)
-                results = await results_of(self._reader, data)
-            except NotReadError as why:
-                return _Verdict(why.code, partial(self._spool.drop, name))
-            except Exception as error:
-                reason = _fault(error)
-                # However often a shortage comes, it is not the image's fault.
-                unknown = not reason and not isinstance(error, SHORTAGES)
-                if unknown and again and await self._engine_works():
-                    reason = f"Reading the image failed twice, with {type(error).__name__}."
-                if reason:
-                    return _Verdict(
-                        "aside", partial(self._spool.set_aside, "received", name, reason)
-                    )
-                log.error("%s failed with %s", name[:SHORT], type(error).__name__)
+        attempt = await asyncio.to_thread(self._spool.begin, name)
+        try:
+            if attempt > MOST_ATTEMPTS:
+                verdict: _Verdict | None = self._aside(name, _ENDED_THE_PROCESS)
             else:
-                return await asyncio.to_thread(self._judge, name, results)
-            again = True
-            await pause(stop, delay)
-            if stop.is_set():
-                break
-        return None
+                verdict = await self._read(name)
+            if verdict:
+                await asyncio.to_thread(verdict.work)
+        finally:
+            await asyncio.to_thread(self._spool.end, name)
+        return verdict.outcome if verdict else ""
+
+    async def _read(self, name: str) -> _Verdict | None:
+        """What becomes of an image, or None where it is to be read again later."""
+        try:
+            data = await asyncio.to_thread(self._spool.read, name)
+            results = await results_of(self._reader, data)
+            return await asyncio.to_thread(self._judge, name, results)
+        except NotReadError as why:
+            return _Verdict(why.code, partial(self._spool.drop, name))
+        # These messages quote nothing of the image.
+        except ImageError as error:
+            return self._aside(name, str(error))
+        except Exception as error:
+            log.error("%s failed with %s", name[:SHORT], type(error).__name__)
+            again = self._backoff.failed(name) > 1
+            # However often a shortage comes, it is not the image's fault.
+            if isinstance(error, SHORTAGES) or not await self._engine_works() or not again:
+                return None
+            reason = f"Reading the image failed twice, with {type(error).__name__}."
+            return self._aside(name, reason)
+
+    def _aside(self, name: str, reason: str) -> _Verdict:
+        return _Verdict("aside", partial(self._spool.set_aside, "received", name, reason))
 
     def _judge(self, name: str, results: Results) -> _Verdict:
         """Have results sent, unless the image corrects another one, and such are not wanted."""
@@ -145,29 +198,12 @@ class Readings:
         self._answered.note(results.image, name)
 
     async def _engine_works(self) -> bool:
+        """Whether blank images can be read; where not, all wait."""
         try:
             await self._reader.try_engine()
         except Exception as error:
             log.error("The engine failed with %s", type(error).__name__)
+            self._backoff.failed(_THE_ENGINE)
             return False
+        self._backoff.succeeded(_THE_ENGINE)
         return True
-
-
-def _fault(error: Exception) -> str:
-    """What is wrong with the image, where that is known; these messages quote nothing of it."""
-    return str(error) if isinstance(error, ImageError) else ""
-
-
-async def _done(work: Callable[[], None], stop: asyncio.Event) -> bool:
-    """Work on the spool, again and again while the disk refuses; False where it did to the end."""
-    for delay in delays():
-        try:
-            await asyncio.to_thread(work)
-        except OSError as error:
-            log.error("The spool cannot be written: %s", error.strerror)
-            await pause(stop, delay)
-            if stop.is_set():
-                break
-        else:
-            return True
-    return False

@@ -1,11 +1,12 @@
 """The DICOM node's settings, read from the environment with the prefix `PNEUMOSCOPE_NODE_`."""
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
@@ -66,6 +67,19 @@ def _destination(value: Any) -> Any:
     return StorageAddress(_ae_title(title), host.strip("[]"), int(port))
 
 
+def _given_beyond_loopback(peers: tuple[Peer, ...], info: ValidationInfo) -> tuple[Peer, ...]:
+    if not peers and not _is_loopback(info.data.get("host", "localhost")):
+        raise _wrong("Beyond this machine it must be said who may send: AE or AE@host")
+    return peers
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 
 
@@ -82,13 +96,31 @@ class NodeSettings(EnvironmentSettings):
     called_ae_titles: Annotated[tuple[AeTitle, ...], NoDecode, BeforeValidator(_list)] = Field(
         (), description="further AE titles that it may be called by, separated by commas"
     )
-    peers: Annotated[
-        tuple[Annotated[Peer, BeforeValidator(_peer)], ...], NoDecode, BeforeValidator(_list)
-    ] = Field((), description="who may send, `AE` or `AE@host`, separated by commas; all if unset")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(11112, gt=0, le=65535, description="port to listen on")
+    peers: Annotated[
+        tuple[Annotated[Peer, BeforeValidator(_peer)], ...],
+        NoDecode,
+        BeforeValidator(_list),
+        AfterValidator(_given_beyond_loopback),
+    ] = Field(
+        (),
+        validate_default=True,
+        description="who may send, `AE` or `AE@host`, separated by commas; required where others"
+        " than this machine reach `HOST`",
+    )
+    max_associations: int = Field(10, gt=0, description="associations that are open at most")
+    max_associations_per_peer: int = Field(
+        5, gt=0, description="of these, those that one peer's address has at most"
+    )
     max_queued: int = Field(
         1000, gt=0, description="images and results that wait at most; beyond it, status A700"
+    )
+    max_aside: int = Field(
+        1000, gt=0, description="images and results aside, from which on no more images are taken"
+    )
+    min_free_bytes: int = Field(
+        2**29, ge=0, description="free bytes of the disk, under which no more images are taken"
     )
     corrected: Literal["replace", "add", "aside"] = Field(
         "replace",

@@ -1,6 +1,7 @@
 """Images received by C-STORE (PS3.4, annex B), and C-ECHO answered (PS3.4, annex A)."""
 
 import socket
+import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,24 +18,31 @@ from pynetdicom.dsutils import encode_file_meta
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
-from pynetdicom.transport import AssociationSocket
 
 from app.errors import SpoolFullError
 from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
+from app.imaging.dicom.file import MeteredFile
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
 from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
-from app.pacs import network  # noqa: F401  (silences pynetdicom)
+from app.pacs import network
+from app.pacs.node import pynetdicom_bounds
+from app.pacs.node.associations import Associations
+from app.pacs.node.lobby import Lobby
 from app.pacs.node.metrics import NodeMetrics
-from app.pacs.node.settings import NodeSettings, Peer
+from app.pacs.node.peers import Peers
+from app.pacs.node.seldom import Seldom
+from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Spool
 from app.pacs.results import is_own
 
 _IDLE_SECONDS = 60
-# No PDU of the negotiated length comes near, and neither does a request for an association.
-_LONGEST_PDU = 2**20
+# For answers that pynetdicom waits for while it opens or ends an association.
+_ACSE_SECONDS = 5
 # Of a deflated dataset, up to the last element that is read here.
 _MOST_HEADER = 2**20
+# In bytes, of the elements that are read here.
+_LONGEST = 4096
 _LAST_READ = Tag("Manufacturer")
 _READ = (Tag("SOPClassUID"), Tag("SOPInstanceUID"), _LAST_READ)
 
@@ -51,13 +59,20 @@ class _Answer(NamedTuple):
     comment: str = ""
 
 
+_OUT_OF_RESOURCES = 0xA700
 _QUEUED = _Answer(0x0000, "queued")
 _OWN = _Answer(0x0000, "own_result")
-_FULL = _Answer(0xA700, "queue_full", "The queue is full; send the image again later.")
-_NOT_WRITTEN = _Answer(0xA700, "not_written", "The image could not be written to disk.")
-_NO_MEMORY = _Answer(
-    0xA700, "no_memory", "The node is short of memory; send the image again later."
-)
+_LATER = "send the image again later."
+_FULL = {
+    code: _Answer(_OUT_OF_RESOURCES, code, f"{what}; {_LATER}")
+    for code, what in {
+        "queue_full": "The queue is full",
+        "aside_full": "Too many images are aside",
+        "disk_full": "The disk is nearly full",
+    }.items()
+}
+_NOT_WRITTEN = _Answer(_OUT_OF_RESOURCES, "not_written", "The image could not be written to disk.")
+_NO_MEMORY = _Answer(_OUT_OF_RESOURCES, "no_memory", f"The node is short of memory; {_LATER}")
 _MISMATCH = _Answer(0xA900, "mismatch", "The UIDs of the data set are not those of the request.")
 _TOO_LARGE = _Answer(0xC000, "too_large", "The data set is larger than is read.")
 _BROKEN = _Answer(0xC000, "broken", "The data set cannot be read.")
@@ -77,11 +92,17 @@ class StorageScp:
             spool: where images go.
             metrics: where they are counted.
         """
+        network.make_no_text()
         self._settings, self._max_bytes = settings, max_bytes
         self._spool, self._metrics = spool, metrics
+        self._peers = Peers(settings.peers)
+        self._seldom = Seldom()
         self._called = {settings.ae_title, *settings.called_ae_titles}
         self._entity = entity = AE(settings.ae_title)
         entity.network_timeout = entity.dimse_timeout = _IDLE_SECONDS
+        entity.acse_timeout = _ACSE_SECONDS
+        # They have their bound before they begin.
+        entity.maximum_associations = sys.maxsize
         entity.add_supported_context(Verification)
         for sop_class in SOP_CLASSES:
             entity.add_supported_context(sop_class, list(TRANSFER_SYNTAXES))
@@ -92,33 +113,33 @@ class StorageScp:
 
         Raises:
             OSError: the address cannot be listened on.
+            NodeError: connections would have no bound.
         """
-        server = self._entity.start_server(
-            (self._settings.host, self._settings.port),
-            block=False,
-            evt_handlers=[
-                (evt.EVT_CONN_OPEN, _bound),
-                (evt.EVT_REQUESTED, self._admit),
-                (evt.EVT_PDU_RECV, self._curb),
-                (evt.EVT_C_STORE, self._store),
-            ],
+        pynetdicom_bounds.check()
+        settings = self._settings
+        server = self._entity.make_server(
+            (settings.host, settings.port),
+            evt_handlers=[(evt.EVT_REQUESTED, self._admit), (evt.EVT_C_STORE, self._store)],
         )
+        listening = cast("socket.socket", server.socket)
+        associations = Associations(server, settings, self._max_bytes, self._metrics)
+        lobby = Lobby(listening, self._peers.may_connect, associations.begin, self._metrics)
         try:
-            yield
+            with self._peers.looked_up(), lobby.open():
+                yield
         finally:
-            if server:
-                server.shutdown()
+            associations.end()
             self._entity.shutdown()
+            server.server_close()
 
     def _admit(self, event: Event) -> None:
         """Reject an association that calls for another AE, or that nobody known requests."""
         request = cast("A_ASSOCIATE", event.assoc.requestor.primitive)
         called, calling = request.called_ae_title.strip(), request.calling_ae_title.strip()
         address = event.assoc.requestor.address
-        peers = self._settings.peers
         if called not in self._called:
             self._reject(event, _CALLED_NOT_RECOGNISED, "called_ae_title")
-        elif peers and not any(_is(peer, calling, address) for peer in peers):
+        elif not self._peers.may_send(calling, address):
             self._reject(event, _CALLING_NOT_RECOGNISED, "peer")
 
     def _reject(self, event: Event, diagnostic: int, reason: str) -> None:
@@ -126,23 +147,11 @@ class StorageScp:
         event.assoc.acse.send_reject(_REJECTED, _BY_USER, diagnostic)
         event.assoc.kill()
 
-    def _curb(self, event: Event) -> None:
-        """Keep no more of a data set than tells that it is too large.
-
-        The next fragments are written over what is too much, so that the association goes on, and
-        its other images with it. Requests wait for answers, since no asynchronous operations were
-        negotiated (PS3.7, D.3.3.3): whoever sends several ahead is cut off.
-        """
-        dimse = event.assoc.dimse
-        data_set = dimse.message.data_set if dimse.message else None
-        if dimse.msg_queue.qsize() > 1:
-            event.assoc.abort()
-        elif data_set and data_set.tell() > self._max_bytes:
-            data_set.seek(self._max_bytes)
-
     def _store(self, event: Event) -> Dataset:
         answer = self._answer(event)
         self._metrics.received.labels(answer.outcome).inc()
+        if answer.status == _OUT_OF_RESOURCES:
+            self._seldom.warn(f"Refusing images: {answer.outcome}.")
         status = Dataset()
         status.Status = answer.status
         if answer.comment:
@@ -156,39 +165,11 @@ class StorageScp:
         meta = bytes(DICOM_PREAMBLE) + DICOM_MARK + encode_file_meta(event.file_meta)
         try:
             self._spool.put([meta, _data_set(event).getbuffer()])
-        except SpoolFullError:
-            return _FULL
+        except SpoolFullError as full:
+            return _FULL[full.code]
         except OSError:
             return _NOT_WRITTEN
         return _QUEUED
-
-
-class _BoundedSocket(AssociationSocket):
-    """A socket that reads no more than a PDU may have, whatever length a peer declares."""
-
-    def recv(self, nr_bytes: int) -> bytearray:
-        if nr_bytes > _LONGEST_PDU:
-            raise OSError("The PDU is too long.")
-        return super().recv(nr_bytes)
-
-
-def _bound(event: Event) -> None:
-    """Bound what a connection may cost before anybody knows whose it is."""
-    connection = cast("AssociationSocket", event.assoc.dul.socket)
-    connection.__class__ = _BoundedSocket
-    cast("socket.socket", connection.socket).settimeout(_IDLE_SECONDS)
-
-
-def _is(peer: Peer, ae_title: str, address: str) -> bool:
-    if peer.ae_title != ae_title:
-        return False
-    if peer.host is None:
-        return True
-    try:
-        found = socket.getaddrinfo(peer.host, None)
-    except OSError:
-        return False
-    return address in {where[0] for *_, where in found}
 
 
 def _check(event: Event, max_bytes: int) -> _Answer | None:
@@ -211,13 +192,11 @@ def _check(event: Event, max_bytes: int) -> _Answer | None:
 def _header(event: Event) -> Dataset:
     """The elements up to Manufacturer that are read here."""
     syntax = UID(event.context.transfer_syntax)
-    file = _data_set(event)
+    data = _data_set(event).getvalue()
     if syntax == DeflatedExplicitVRLittleEndian:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        file = BytesIO(inflater.decompress(file.getbuffer(), _MOST_HEADER))
-    file.seek(0)
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MOST_HEADER)
     return read_dataset(
-        file,
+        MeteredFile(data),
         syntax.is_implicit_VR,
         syntax.is_little_endian,
         stop_when=_after_the_last,
@@ -235,4 +214,7 @@ def _data_set(event: Event) -> BytesIO:
 
 
 def _after_the_last(tag: BaseTag, vr: str | None, length: int) -> bool:
+    # Each value of a long list would become an object.
+    if tag in _READ and length > _LONGEST:
+        raise ValueError("an element is too long")
     return int(tag) > int(_LAST_READ)

@@ -59,6 +59,15 @@ def test_a_value_without_end_is_not_read(keyword: str, value: str) -> None:
     assert time.thread_time() - started < 0.5
 
 
+def test_elements_without_end_are_not_read() -> None:
+    data = source_file()
+    start = data.index(b"\x08\x00\x16\x00UI")
+    item = b"\xfe\xff\x00\xe0\0\0\0\0"
+    items = b"\x08\x00\x06\x00SQ\0\0\xff\xff\xff\xff" + item * 10**6
+    with pytest.raises(UnreadableImageError, match="too many elements"):
+        read_source(data[:start] + items + data[start:])
+
+
 def test_nothing_else_is_taken_over() -> None:
     source = read_source(source_file(PatientAddress="Street", InstitutionName="Hospital"))
 

@@ -14,7 +14,6 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
 
 from app.imaging.dicom.read import SOP_CLASSES
-from app.pacs import network  # noqa: F401  (silences pynetdicom)
 
 LOCALHOST = "127.0.0.1"
 PACS = "PACS"

@@ -98,7 +98,11 @@ class Orthanc:
 
     def _client(self) -> httpx.Client:
         url = f"http://{LOCALHOST}:{self.http_port}"
-        return httpx.Client(base_url=url, auth=(USER, PASSWORD), trust_env=False, timeout=60)
+        # Orthanc closes a connection that was idle for a moment, perhaps as it is used again.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(
+            base_url=url, auth=(USER, PASSWORD), trust_env=False, timeout=60, limits=limits
+        )
 
     def _answers(self) -> bool:
         assert self.process

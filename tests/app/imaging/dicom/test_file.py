@@ -110,7 +110,14 @@ SMALL = element(0x0009, 0x1010, b"UN", b"")
 NESTED = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + SMALL * 10**6
 UNENDING = element(0x0009, 0x1011, b"SQ", NESTED, 0xFFFFFFFF)
 DEEP = element(0x0009, 0x1012, b"SQ", struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF), 0xFFFFFFFF)
+CHARACTER_SET = element(0x0008, 0x0005, b"UT", b"\\" * 10**7)
+NESTED_SET = struct.pack("<HHI", 0xFFFE, 0xE000, 0xFFFFFFFF) + CHARACTER_SET
 BOMBS = {
+    "character sets": (CHARACTER_SET, "too long"),
+    "character sets in a sequence": (
+        element(0x0009, 0x1011, b"SQ", NESTED_SET, 0xFFFFFFFF),
+        "too long",
+    ),
     "elements": (SMALL * 10**6, "too many elements"),
     "elements in a sequence": (UNENDING, "too many elements"),
     "sequences in sequences": (DEEP * 10**5, "too many elements|broken"),

@@ -13,6 +13,7 @@ from app.pacs.node import deliveries
 from app.pacs.node.deliveries import Deliveries
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
+from tests.app.pacs.node.scp import ROOM
 
 GOOD, BAD = b"good", b"bad"
 
@@ -35,7 +36,7 @@ class Destination:
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool", 100)
+    return Spool(tmp_path / "spool", ROOM)
 
 
 def _queue(spool: Spool, *contents: bytes) -> None:
@@ -134,7 +135,7 @@ def test_what_never_goes_goes_aside(
     monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.01)
     destination = Destination(_raising(error))
     _queue(spool, BAD, GOOD)
-    _deliver(spool, destination, lambda: spool.depth("aside") == 1)
+    _deliver(spool, destination, lambda: spool.depth("aside") == 1 and bool(destination.stored))
     (told,) = (tmp_path / "spool" / "aside").glob("*.txt")
     assert told.read_text() == reason
     assert destination.stored == [GOOD]

@@ -1,7 +1,8 @@
 """The node in this process, between a sender and a PACS on real sockets."""
 
 import asyncio
-import itertools
+import hashlib
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,11 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
+from app.dicom_results.source import Source, read_source
 from app.errors import NodeError
+from app.host import cores
 from app.main import load_reader
+from app.pacs import backoff, results
 from app.pacs.node import node, readings
 from app.pacs.node.settings import NodeSettings, StorageAddress
 from app.pacs.results import Results, results_of
@@ -26,6 +30,7 @@ from tests.app.conftest import Scripted
 from tests.app.dicom_results import given
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
 
+LOOP = "loop"
 WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
 RESULTS = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
 
@@ -74,7 +79,7 @@ def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> It
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, name=LOOP)
     thread.start()
     try:
         wait_until(lambda: bool(failed) or _listens(running), "the node listens")
@@ -279,6 +284,100 @@ def test_a_failing_engine_throws_no_image_aside(
         running.waits_for("pneumoscope_node_results_sent_total", 2)
 
 
+def test_an_image_that_takes_long_holds_up_no_other(
+    tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go = threading.Event()
+
+    def takes_long(data: bytes) -> Source:
+        if b"1.2.66" in data:
+            assert go.wait(90)
+        return read_source(data)
+
+    monkeypatch.setattr(results, "read_source", takes_long)
+    with _running(tmp_path, pacs, settings) as running:
+        running.send(SOPInstanceUID="1.2.66")
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        go.set()
+        running.waits_for("pneumoscope_node_results_sent_total", 4)
+
+
+def test_images_that_memory_is_too_short_for_hold_up_no_other(
+    tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def is_short_for_some(reader: Reader, data: bytes) -> Results:
+        if b"1.2.66" in data:
+            raise MemoryError
+        return await results_of(reader, data)
+
+    monkeypatch.setattr(readings, "results_of", is_short_for_some)
+    with _running(tmp_path, pacs, settings) as running:
+        for number in range(cores.available() + 1):
+            running.send(SOPInstanceUID=f"1.2.66.{number}")
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+
+
+def test_the_event_loop_touches_no_file_of_the_queue(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+) -> None:
+    with _running(tmp_path, pacs, settings) as running, _audited(running) as touched:
+        running.send()
+        running.send(**WITHOUT_LUNGS)
+        running.send(PixelData=b"\0\0")
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+        pacs.status = 0xA900
+        running.send(SOPInstanceUID="1.2.9")
+        running.waits_for('pneumoscope_node_queue{stage="aside"}', 2)
+        running.waits_for('pneumoscope_node_images_total{outcome="not_a_chest_xray"}', 1)
+    assert len(touched) > 10
+    assert [event for name, event in touched if name == LOOP] == []
+
+
+@contextmanager
+def _audited(running: Running) -> Iterator[list[tuple[str, str]]]:
+    """The threads that open, move, list or remove something in the spool, and how."""
+    found: list[tuple[str, str]] = []
+    listening = [True]
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if listening and arguments and str(arguments[0]).startswith(str(running.spool)):
+            found.append((threading.current_thread().name, event))
+
+    # It cannot be removed.
+    sys.addaudithook(hear)
+    try:
+        yield found
+    finally:
+        listening.clear()
+
+
+def test_strays_in_the_queue_hold_up_no_image(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        for number in range(cores.available() + 1):
+            (running.spool / "received" / f"{number:064x}.dcm").mkdir()
+            (running.spool / "received" / f"stray{number}.dcm").write_bytes(b"DICM")
+            (running.spool / "results" / f"{number:064x}").write_bytes(b"DICM")
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+
+
+def test_an_image_that_is_moved_by_hand_is_read(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    with _running(tmp_path, pacs, settings) as running:
+        image = given.source_file()
+        moved = running.spool / "received" / f"{hashlib.sha256(image).hexdigest()}.dcm"
+        moved.write_bytes(image)
+        running.waits_for("pneumoscope_node_results_sent_total", 2)
+
+
 def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
     tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,7 +415,7 @@ def test_an_image_waits_out_a_shortage_however_long_it_lasts(
         return await results_of(reader, data)
 
     monkeypatch.setattr(readings, "results_of", is_short_at_first)
-    monkeypatch.setattr(readings, "delays", lambda: itertools.repeat(0.01))
+    monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.01)
     with _running(tmp_path, pacs, settings) as running:
         running.send()
         running.waits_for("pneumoscope_node_results_sent_total", 2)

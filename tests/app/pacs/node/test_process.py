@@ -1,6 +1,7 @@
 """The command `pneumoscope dicom-node` as a process of its own: killed, watched, and stopped."""
 
 import asyncio
+import hashlib
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 
 from app.main import load_reader
+from app.pacs.node.readings import MOST_ATTEMPTS
 from app.pacs.results import Results, results_of
 from app.reading.metrics import Metrics
 from app.settings import Settings
@@ -31,6 +33,21 @@ from tests.app.pacs.network import LOCALHOST, PACS, Pacs, association, free_port
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "dicom-node"]
 LOUD = "import logging; logging.basicConfig(level=logging.DEBUG); from app.cli import cli; cli()"
+# As `dicom-node`, but that reading one image ends the process, as a decoder's fault does.
+CRASHING = """
+import ctypes
+from app.pacs.node import readings
+original = readings.results_of
+
+async def results_of(reader, data):
+    if b"1.2.66" in data:
+        ctypes.string_at(0)
+    return await original(reader, data)
+
+readings.results_of = results_of
+from app.cli import cli
+cli()
+"""
 IMAGES = 10
 PLANTED = "Planted"
 
@@ -163,6 +180,30 @@ def test_killed_at_any_moment_it_loses_none_and_sends_none_twice(
     # A kill between the PACS's answer and the file's removal costs one object sent again.
     assert len(pacs.stored) <= 2 * IMAGES + len(moments)
     assert node.files("aside") == []
+
+
+def test_an_image_that_ends_the_process_goes_aside_and_no_other(node: Node, pacs: Pacs) -> None:
+    images = [given.source_file(SOPInstanceUID="1.2.66"), *_images()[:3]]
+    for folder in (node.spool, node.spool / "received"):
+        folder.mkdir()
+    for image in images:
+        name = hashlib.sha256(image).hexdigest()
+        (node.spool / "received" / f"{name}.dcm").write_bytes(image)
+    command, starts = [sys.executable, "-c", CRASHING, "dicom-node"], 0
+    while not node.is_empty():
+        starts += 1
+        with (
+            node.log.open("ab") as log,
+            subprocess.Popen(command, env=node.environment, stdout=log, stderr=log) as process,
+        ):
+            wait_until(lambda: process.poll() is not None or node.is_empty(), "it ends, or is done")
+            process.kill()
+    assert starts == MOST_ATTEMPTS + 1
+    aside, reason = sorted(node.files("aside"))
+    assert aside.read_bytes() == images[0]
+    assert reason.read_text() == "The process ended 3 times while it read the image.\n"
+    assert len(pacs.of_class(ComprehensiveSRStorage)) == 3
+    assert node.files("attempts") == []
 
 
 def test_nothing_of_a_patient_is_written_where_it_can_be_read(node: Node, pacs: Pacs) -> None:

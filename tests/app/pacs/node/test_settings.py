@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from app.pacs.node.settings import NodeSettings, Peer, StorageAddress
 
+DOCUMENTED = Path(__file__).parents[4] / "docs" / "pacs.md"
 PREFIX = "PNEUMOSCOPE_NODE_"
 REQUIRED = {"destination": "PACS@pacs.example:104", "spool": "/var/spool/pneumoscope"}
 
@@ -43,6 +44,8 @@ def test_defaults() -> None:
         ("called_ae_titles", "", ()),
         ("peers", "CT1,XRAY@10.0.0.7", (Peer("CT1", None), Peer("XRAY", "10.0.0.7"))),
         ("max_queued", "5", 5),
+        ("max_associations", "20", 20),
+        ("max_associations_per_peer", "2", 2),
     ],
 )
 def test_the_environment(
@@ -70,6 +73,8 @@ def test_the_environment(
         ("peers", "@10.0.0.7"),
         ("port", "0"),
         ("max_queued", "0"),
+        ("max_associations", "0"),
+        ("max_associations_per_peer", "0"),
     ],
 )
 def test_invalid_values_are_named_and_not_quoted(
@@ -83,6 +88,24 @@ def test_invalid_values_are_named_and_not_quoted(
     assert len(given.strip()) < 2 or given not in error["msg"]
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "node.example"])  # noqa: S104
+def test_beyond_loopback_it_must_be_said_who_may_send(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PREFIX + "HOST", host)
+    with pytest.raises(ValidationError) as invalid:
+        _read()
+    assert invalid.value.errors()[0]["loc"] == ("peers",)
+    monkeypatch.setenv(PREFIX + "PEERS", "XRAY")
+    assert _read().peers == (Peer("XRAY", None),)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.9", "::1", "localhost"])
+def test_on_loopback_anybody_may_send(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PREFIX + "HOST", host)
+    assert _read().peers == ()
+
+
 @pytest.mark.parametrize("name", REQUIRED)
 def test_what_has_no_default_is_required(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PREFIX + name.upper())
@@ -93,3 +116,8 @@ def test_what_has_no_default_is_required(name: str, monkeypatch: pytest.MonkeyPa
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in NodeSettings.model_fields.values())
+
+
+@pytest.mark.parametrize("name", NodeSettings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"`{name.upper()}`" in DOCUMENTED.read_text()
