@@ -14,14 +14,14 @@ JSON = "application/json"
 _LONGEST = 1024
 
 
-def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
+def accepted(request: Request, media_types: Sequence[str], data: bytes | None = None) -> str:
     """The media type that suits the Accept header best; DICOM only by its name.
 
     Args:
         request: the client's.
         media_types: what the endpoint answers with besides DICOM, the less desirable first.
-        data: the image. Only a DICOM image is answered in DICOM, there being no study to put the
-            answer to another into.
+        data: the image, where the endpoint also answers in DICOM. Only a DICOM image is, there
+            being no study to put the answer to another into.
 
     Raises:
         Problem: 406 where none suits, and for a header of over 1,024 characters.
@@ -31,15 +31,17 @@ def accepted(request: Request, media_types: Sequence[str], data: bytes) -> str:
     if len(header) > _LONGEST:
         header = ""
     # The less desirable first, which is what mimeparse expects.
-    offers = [DICOM, *media_types] if is_dicom(data) else media_types
+    offers = [DICOM, *media_types] if data is not None and is_dicom(data) else media_types
     try:
         best: str = mimeparse.best_match(offers, header)
     except mimeparse.MimeTypeParseException:
         best = ""
     if not best:
-        detail = (
-            f"This endpoint answers with {' or '.join(media_types)}, and to a DICOM image, whose "
-            f"study the answer then belongs to, with {DICOM} too."
-        )
+        detail = f"This endpoint answers with {' or '.join(media_types)}"
+        if data is not None:
+            detail += (
+                f", and to a DICOM image, whose study the answer then belongs to, with {DICOM} too"
+            )
+        detail += "."
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", detail)
     return best

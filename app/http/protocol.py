@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.errors import BusyError
 from app.http import connections, problems
 from app.http.connections import Bounded, Crowd
-from app.http.routes import explain, predict
+from app.http.routes import explain, picture, predict
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
@@ -51,7 +51,7 @@ def refusing(app: FastAPI) -> type[Bounded]:
     refused = {
         f"{prefix}{route.path}".encode(): metrics.requests.labels(route.path, status)
         for prefix in {"", settings.root_path}
-        for route in (*predict.router.routes, *explain.router.routes)
+        for route in (*predict.router.routes, *explain.router.routes, *picture.router.routes)
         if isinstance(route, APIRoute)
     }
     over = _Over()
