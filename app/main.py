@@ -17,7 +17,7 @@ from app.host import environment, heartbeat, logs
 from app.http import problems, schemas
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
-from app.http.routes import docs, explain, picture, predict, service
+from app.http.routes import docs, explain, page, picture, predict, service
 from app.inference.load import load
 from app.reading.limits import Limits
 from app.reading.metrics import Metrics
@@ -112,6 +112,8 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for module in (predict, explain, picture, service, docs):
         app.include_router(module.router)
+    if settings.page:
+        app.include_router(page.router)
     return app
 
 
