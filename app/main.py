@@ -18,7 +18,7 @@ from app.host import environment, heartbeat, logs, process
 from app.http import problems, schemas
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
-from app.http.routes import docs, explain, predict, service
+from app.http.routes import docs, explain, page, picture, predict, service
 from app.inference.load import load
 from app.reading.limits import Limits
 from app.reading.metrics import Metrics
@@ -32,7 +32,7 @@ Reads frontal chest X-rays for pneumonia: a calibrated probability, a label, and
 looked. For research use only: not a medical device.
 """
 
-_READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID")
+_READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID", *picture.HEADERS)
 # With which uvicorn's worker says that another one would fail too.
 _FAILED_TO_START = 3
 
@@ -114,8 +114,10 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.root_path:
         app.add_middleware(UnderPath, root_path=settings.root_path)
     problems.install(app, metrics)
-    for module in (predict, explain, service, docs):
+    for module in (predict, explain, picture, service, docs):
         app.include_router(module.router)
+    if settings.page:
+        app.include_router(page.router)
     return app
 
 

@@ -93,6 +93,7 @@ class Settings(EnvironmentSettings):
         description="an image without lungs: `refuse` it, or answer with the label INDETERMINATE",
     )
     overlay_max_side: int = Field(1024, ge=64, description="longest side of an overlay, in pixels")
+    page: bool = Field(True, description="whether `GET /` serves the page to drop X-rays on")
     heartbeat: Path | None = Field(
         None, description="file that is written every 5 s while all is well; none if unset"
     )

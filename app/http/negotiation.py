@@ -44,9 +44,11 @@ def accepted(
     except mimeparse.MimeTypeParseException:
         best = ""
     if not best:
-        detail = (
-            f"This endpoint answers with {' or '.join(media_types)}, and to a DICOM image, whose "
-            f"study the answer then belongs to, with {' or '.join(of_a_study)} too."
-        )
+        detail = f"This endpoint answers with {' or '.join(media_types)}."
+        if of_a_study:
+            detail += (
+                f" To a DICOM image, whose study the answer then belongs to, it answers with"
+                f" {' or '.join(of_a_study)} too."
+            )
         raise Problem(HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", detail)
     return best

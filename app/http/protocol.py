@@ -16,7 +16,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from app.errors import BusyError
 from app.http import connections, problems, uvicorn_internals
 from app.http.connections import Bounded, Crowd
-from app.http.routes import explain, predict
+from app.http.routes import explain, picture, predict
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
@@ -62,7 +62,7 @@ def refusing(app: FastAPI) -> type[Bounded]:
     refused = {
         f"{prefix}{route.path}".encode(): metrics.requests.labels(route.path, status)
         for prefix in {"", settings.root_path}
-        for route in (*predict.router.routes, *explain.router.routes)
+        for route in (*predict.router.routes, *explain.router.routes, *picture.router.routes)
         if isinstance(route, APIRoute)
     }
     problem = metrics.problems.labels(busy.details.code)

@@ -89,6 +89,10 @@ class Maps(BaseModel):
 
     cam: Map = Field(description="what argues for PNEUMONIA where positive, for NORMAL elsewhere")
     lungs: Map = Field(description="P(lung)")
+    outline: list[list[tuple[float, float]]] = Field(
+        description="the outline of the lungs that the overlay has: closed curves of points, x and "
+        "y in shares of the image's width and height; none where no lungs were found"
+    )
 
 
 class Explanation(Prediction):
@@ -152,7 +156,11 @@ def prediction(reading: Reading) -> Prediction:
 
 def maps(reading: Reading) -> Maps:
     """The maps of a reading as they go over the wire."""
-    return Maps(cam=_rows(reading.answers.cam[0]), lungs=_rows(reading.answers.lungs[0]))
+    return Maps(
+        cam=_rows(reading.answers.cam[0]),
+        lungs=_rows(reading.answers.lungs[0]),
+        outline=[_points(curve) for curve in reading.outline],
+    )
 
 
 def model(of: reading_model.Model) -> Model:
@@ -165,6 +173,10 @@ def _lungs(reading: Reading) -> Lungs:
     left, top, right, bottom = (round(share, _BOX_DECIMALS) for share in found.box or (0,) * 4)
     box = (left, top, right, bottom) if found.box else None
     return Lungs(found=found.found, box=box, cut_off=found.cut_off)
+
+
+def _points(curve: Floats) -> list[tuple[float, float]]:
+    return [(round(x, _BOX_DECIMALS), round(y, _BOX_DECIMALS)) for x, y in curve.tolist()]
 
 
 def _rows(values: Floats) -> Map:

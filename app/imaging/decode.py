@@ -2,6 +2,8 @@
 
 import hashlib
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from math import sqrt
@@ -89,14 +91,13 @@ def decode(
 
     `take` is told how many pixels are about to be decoded, and may wait.
     """
-    image_format = format_of(data)
-    if image_format is None:
-        raise UnsupportedFormatError("The file is not a JPEG, PNG, WebP, TIFF, BMP or DICOM image.")
+    image_format = known_format(data)
     if image_format == DICOM:
         # Here, since pydicom takes 24 MB and a tenth of a second of a start that may never need it.
+        from app.imaging.dicom.grayscale import to_gray
         from app.imaging.dicom.read import read_dicom
 
-        pixels, warnings = read_dicom(data, max_pixels, take)
+        pixels, warnings = read_dicom(data, max_pixels, take, to_gray)
         height, width = pixels.shape
     else:
         pixels, (width, height), warnings = _read(
@@ -118,10 +119,44 @@ def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.asarray(resized)[:, :, np.newaxis]
 
 
+def known_format(data: bytes) -> str:
+    """The format of a file's bytes, as `formats.format_of` tells it.
+
+    Raises:
+        UnsupportedFormatError: it is none that is read.
+    """
+    image_format = format_of(data)
+    if image_format is None:
+        raise UnsupportedFormatError("The file is not a JPEG, PNG, WebP, TIFF, BMP or DICOM image.")
+    return image_format
+
+
 def _read(
     data: bytes, image_format: str, max_pixels: int, picture_side: int, take: Take
 ) -> tuple[npt.NDArray[np.uint8], tuple[int, int], tuple[WarningCode, ...]]:
     """The pixels, the upright size and the warnings of a file of a type that Pillow reads."""
+    with opened(data, image_format, max_pixels, picture_side, take) as (image, full):
+        # Not `n_frames`, for which a TIFF's every directory would be read.
+        several = getattr(image, "is_animated", False)
+        pixels = grayscale(image)
+    return pixels, full or pixels.shape[::-1], (MULTIPLE_FRAMES,) if several else ()
+
+
+@contextmanager
+def opened(
+    data: bytes, image_format: str, max_pixels: int, picture_side: int, take: Take
+) -> Iterator[tuple[Image.Image, tuple[int, int] | None]]:
+    """A file of a type that Pillow reads, checked, with the room for its pixels taken.
+
+    The block decodes it. Where that fails, the image is to blame.
+
+    Yields:
+        The image, and of a JPEG, which may be drafted at a smaller scale, its upright size.
+
+    Raises:
+        ImageError: as `decode` does.
+        MemoryError: memory is short.
+    """
     if image_format == "JPEG" and has_too_many_scans(data):
         raise UnreadableImageError(f"The JPEG image has more than {MOST_SCANS} scans.")
     overhead.check_parts(data, image_format)
@@ -135,13 +170,10 @@ def _read(
         _check_size(image, max_pixels)
         if image_format == "JPEG":
             overhead.check_scans(data, image.width * image.height)
-        # Not `n_frames`, for which a TIFF's every directory would be read.
-        several = getattr(image, "is_animated", False)
         full = _draft(image, picture_side) if isinstance(image, JpegImageFile) else None
         # Of a JPEG as many as its draft has.
         take(image.width * image.height)
-        pixels = _grayscale(image)
-    return pixels, full or pixels.shape[::-1], (MULTIPLE_FRAMES,) if several else ()
+        yield image, full
 
 
 def _check_kind(data: bytes) -> None:
@@ -177,10 +209,11 @@ def _draft(image: JpegImageFile, picture_side: int) -> tuple[int, int]:
     return (height, width) if lying else (width, height)
 
 
-def _grayscale(image: Image.Image) -> npt.NDArray[np.uint8]:
+def grayscale(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """An image as `decode` shows it, uint8 `[height, width]`, upright."""
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith(("I", "F")):
-        return _stretch(upright, inverted=_white_is_zero(image))
+    if is_deep(image):
+        return _stretch(upright, inverted=is_white_zero(image))
     if upright.has_transparency_data:
         layer = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", layer.size, "black"), layer)
@@ -189,15 +222,26 @@ def _grayscale(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(upright.convert("L"))
 
 
-def _white_is_zero(image: Image.Image) -> bool:
+def is_deep(image: Image.Image) -> bool:
+    """Whether its gray values have more than 8 bits."""
+    return image.mode.startswith(("I", "F"))
+
+
+def is_white_zero(image: Image.Image) -> bool:
+    """Whether what is brighter has the lower values, as a TIFF may say."""
     tags = getattr(image, "tag_v2", {})
     return tags.get(_PHOTOMETRIC_INTERPRETATION) == _WHITE_IS_ZERO
+
+
+def finite(image: Image.Image) -> npt.NDArray[np.float32]:
+    """The values of an image of more than 8 bits, float32 `[height, width]`."""
+    return np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
 
 
 def _stretch(image: Image.Image, *, inverted: bool) -> npt.NDArray[np.uint8]:
     # A range that float32 does not hold fails, rather than coming out black.
     with np.errstate(over="raise", invalid="raise"):
-        values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0.0, neginf=0.0)
+        values = finite(image)
         values -= values.min()
         values *= 255.0 / (float(values.max()) or 1.0)
         pixels = np.rint(values).astype(np.uint8)

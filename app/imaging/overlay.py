@@ -1,7 +1,7 @@
 """A Grad-CAM map laid over the radiograph that it explains."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Target = Literal["pneumonia", "normal"]
 MediaType = Literal["image/png", "image/jpeg"]
+G = TypeVar("G", np.uint8, np.uint16)
 
 # Below this share of the map's peak the radiograph shows through untouched.
 _TRANSPARENT_BELOW = 0.2
@@ -95,13 +96,11 @@ def _draw(picture: npt.NDArray[np.uint8], contours: Sequence[npt.NDArray[np.floa
     cv2.polylines(picture, curves, True, _CYAN, thickness, cv2.LINE_AA, _FRACTION_BITS)
 
 
-def shrink(pixels: npt.NDArray[np.uint8], max_side: int) -> npt.NDArray[np.uint8]:
-    """Reduce uint8 `[height, width]` until its longest side is `max_side`, if it is longer."""
+def shrink(pixels: npt.NDArray[G], max_side: int) -> npt.NDArray[G]:
+    """Reduce `[height, width]` until its longest side is `max_side`, if it is longer."""
     scale = max_side / max(pixels.shape)
     if scale >= 1:
         return pixels
     height, width = (max(1, round(side * scale)) for side in pixels.shape)
-    shrunk: npt.NDArray[np.uint8] = cv2.resize(
-        pixels, (width, height), interpolation=cv2.INTER_AREA
-    )
+    shrunk: npt.NDArray[G] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     return shrunk

@@ -17,13 +17,14 @@ from app.errors import NoLungsError, NotReadyError
 from app.host import cores
 from app.imaging import overlay
 from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
+from app.imaging.depth import Depth
+from app.imaging.picture import picture
 from app.imaging.room import PixelRoom
 from app.inference.batcher import Batcher
 from app.inference.contract import OUTPUTS, Engine
 from app.reading import admission
 from app.reading.admission import Place, Room, Turns
 from app.reading.limits import Limits
-from app.reading.lungs import outline
 from app.reading.metrics import Metrics
 from app.reading.model import Model
 from app.reading.reading import Reading, judge
@@ -167,18 +168,38 @@ class Reader:
         """
 
         def draw() -> tuple[bytes, int, int]:
-            contours = outline(reading.answers.lungs[0]) if reading.lungs.found else []
             picture = overlay.overlay(
                 reading.radiograph.pixels,
                 reading.answers.cam[0],
                 target,
                 self._limits.picture_side,
-                contours,
+                reading.outline,
             )
             height, width, _ = picture.shape
             return encode(picture), width, height
 
         return await self.timed("render", reading.seconds, draw)
+
+    async def picture(
+        self, data: bytes, max_side: int, encode: Callable[[Depth], T], seconds: dict[str, float]
+    ) -> T:
+        """An image file's bytes as a picture with all of its gray values.
+
+        Args:
+            data: of the file.
+            max_side: its longest side is reduced to it, in pixels.
+            encode: what is made of it, in the thread that decodes.
+            seconds: where the time that it took is noted.
+
+        Raises:
+            ImageError: the file is no image, or none that can be read.
+        """
+
+        def prepare() -> T:
+            with self._pixels.holding() as take:
+                return encode(picture(data, max_side, self._limits.max_pixels, take))
+
+        return await self.timed("decode", seconds, prepare)
 
     async def timed(self, stage: str, seconds: dict[str, float], work: Callable[[], T]) -> T:
         """Work in a thread, when it is the client's turn.

@@ -6,7 +6,7 @@ from app.codes import Label, Reason, WarningCode
 from app.imaging import overlay
 from app.imaging.decode import Radiograph
 from app.inference.contract import Answers
-from app.reading.lungs import Lungs, evidence_in_lungs, find
+from app.reading.lungs import Floats, Lungs, evidence_in_lungs, find, outline
 from app.reading.model import Model
 
 
@@ -67,6 +67,11 @@ class Reading:
     def threshold(self) -> float:
         """The finding is PNEUMONIA where probability >= threshold."""
         return self.model.threshold
+
+    @property
+    def outline(self) -> list[Floats]:
+        """The contours of the lungs, as `lungs.outline` gives them; none where none were found."""
+        return outline(self.answers.lungs[0]) if self.lungs.found else []
 
     def evidence_in_lungs(self, target: overlay.Target) -> float | None:
         """The share of what argues for a label that lies in the lungs, 0 to 1.

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_defaults() -> None:
         ("max_connections", "8", 8),
         ("unsuitable", "warn", "warn"),
         ("overlay_max_side", "64", 64),
+        ("page", "false", False),
     ],
 )
 def test_the_environment(
@@ -96,6 +98,14 @@ def test_invalid_values_are_named(name: str, given: str, monkeypatch: pytest.Mon
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for name, field in Settings.model_fields.items():
+        (row,) = re.findall(rf"^\| `{PREFIX}{name.upper()}` \| (.*?) \|", readme, re.MULTILINE)
+        if isinstance(field.default, bool | int | str) and field.default != "":
+            assert str(field.default).lower() in row.lower()
 
 
 def test_they_do_not_change() -> None:

@@ -18,7 +18,6 @@ _MEDIA_TYPES = {_SCRIPT: "text/javascript", _STYLE: "text/css", _ICON: "image/pn
 _PARAMETERS = {"tryItOutEnabled": True, "filter": True, "displayRequestDuration": True}
 
 
-@router.get("/")
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
     """The page."""

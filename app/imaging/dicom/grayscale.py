@@ -12,6 +12,8 @@ from PIL import Image
 from pydicom import Dataset
 
 from app.errors import UnreadableImageError
+from app.imaging import depth
+from app.imaging.depth import Depth, Scale
 from app.imaging.dicom import attributes, voi
 from app.imaging.dicom.lut import Floats, first_table, lookup, table
 from app.imaging.dicom.stored import Stored, Values
@@ -20,6 +22,7 @@ _PALETTE = "PALETTE COLOR"
 # The Presentation LUT Shapes that they stand for (PS3.3, C.8.11.3.1.2).
 _SHAPES = {"MONOCHROME1": "INVERSE", "MONOCHROME2": "IDENTITY"}
 _COLOURS = ("Red", "Green", "Blue")
+_BYTE = 8
 _COUNTED_AT_ONCE = 2**22
 _MOST_SIGNED = 2**15 - 1
 
@@ -46,13 +49,47 @@ def to_gray(stored: Stored, dataset: Dataset) -> Gray:
             raise UnreadableImageError("The DICOM image has colours of more than 8 bits.")
         colours = found.view(np.uint8)
         return colours[..., 0].copy() if stored.is_luma_first else _luma(colours)
-    native = np.ascontiguousarray(found)
-    codes: Codes = native.view(f"u{native.itemsize}")
-    # Every value that could be stored, in the order of its bits read as an unsigned number.
-    values = np.arange(2 ** (8 * native.itemsize)).astype(codes.dtype).view(native.dtype)
+    values, codes = _coded(found)
     if _photometric(dataset) == _PALETTE:
         return _palette(values.astype(np.float64), dataset)[codes]
     return _monochrome(values, codes, stored.bits, dataset)[codes]
+
+
+def to_depth(stored: Stored, dataset: Dataset) -> Depth:
+    """Stored values with all of their grays, and the window that `to_gray` shows them through.
+
+    The units are those of the modality. Where a VOI LUT or a sigmoid applies, 0 is its black and 1
+    its white.
+
+    Args:
+        stored: as for `to_gray`.
+        dataset: likewise.
+
+    Raises:
+        UnreadableImageError: as `to_gray`.
+    """
+    if stored.values.ndim == 3 or _photometric(dataset) == _PALETTE:
+        return depth.of_bytes(to_gray(stored, dataset))
+    values, codes = _coded(stored.values)
+    padding = _padding(values, dataset)
+    counts = _counts(codes, padding)
+    # What float64 does not hold fails, as in `to_gray`.
+    with np.errstate(over="raise", invalid="raise"):
+        seen = _modality(values.astype(np.float64), dataset)
+        ends = voi.ends(dataset)
+        if ends is None:
+            shown = voi.apply(seen, dataset, little_endian=_little_endian(dataset))
+            if shown is not None:
+                seen, ends = shown, (0.0, 1.0)
+            elif stored.bits <= _BYTE:
+                ends = _whole_range(seen, values, stored.bits)
+            else:
+                ends = voi.robust_range(seen, counts)
+        found = seen[counts > 0] if counts.any() else np.zeros(1)
+        scale = Scale(float(found.min()), float(found.max()), _is_inverse(dataset))
+        levels = scale.apply(seen)
+    levels[padding] = 0
+    return scale.depth(levels[codes], *ends)
 
 
 def contradicts_itself(dataset: Dataset) -> bool:
@@ -69,10 +106,13 @@ def _monochrome(values: Values, codes: Codes, bits: int, dataset: Dataset) -> Gr
         seen = _modality(values.astype(np.float64), dataset)
         shown = voi.apply(seen, dataset, little_endian=_little_endian(dataset))
         if shown is None:
-            shown = voi.stretched(seen, *_range(seen, values, codes, padding, bits))
+            if bits <= _BYTE:  # as in any other image of 8 bits: as it is
+                ends = _whole_range(seen, values, bits)
+            else:
+                ends = voi.robust_range(seen, _counts(codes, padding))
+            shown = voi.stretched(seen, *ends)
     gray = np.rint(255 * shown).astype(np.uint8)
-    # The shape has the last word, as viewers have it.
-    if (_shape(dataset) or _SHAPES[_photometric(dataset)]) == "INVERSE":
+    if _is_inverse(dataset):
         gray = 255 - gray
     gray[padding] = 0
     return gray
@@ -86,6 +126,11 @@ def _shape(dataset: Dataset) -> str | None:
     """The Presentation LUT Shape, where it is one that has a polarity."""
     shape = attributes.code(dataset, "PresentationLUTShape")
     return shape if shape in _SHAPES.values() else None
+
+
+def _is_inverse(dataset: Dataset) -> bool:
+    """Whether higher values are darker. The shape has the last word, as viewers have it."""
+    return (_shape(dataset) or _SHAPES[_photometric(dataset)]) == "INVERSE"
 
 
 def _modality(values: Floats, dataset: Dataset) -> Floats:
@@ -117,25 +162,30 @@ def _of_its_sign(number: int, values: Values) -> int:
     return number + 2**16 if number < 0 <= values.min() else number
 
 
-def _range(
-    seen: Floats,
-    values: Values,
-    codes: Codes,
-    padding: npt.NDArray[np.bool_],
-    bits: int,
-) -> tuple[float, float]:
-    """The black and the white of an image that comes without a window."""
-    if bits <= 8:  # as in any other image of 8 bits: as it is
-        lowest = -(2 ** (bits - 1)) if values.min() < 0 else 0
-        whole = seen[(values >= lowest) & (values < lowest + 2**bits)]
-        return float(whole.min()), float(whole.max())
+def _coded(stored: Values) -> tuple[Values, Codes]:
+    """Every value that could be stored, and which of them each pixel has."""
+    native = np.ascontiguousarray(stored)
+    codes: Codes = native.view(f"u{native.itemsize}")
+    # In the order of a value's bits read as an unsigned number.
+    return np.arange(2 ** (8 * native.itemsize)).astype(codes.dtype).view(native.dtype), codes
+
+
+def _counts(codes: Codes, padding: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """How many of the image's pixels have each value, but for padding."""
     parts = np.array_split(codes, 1 + codes.size // _COUNTED_AT_ONCE)
     counts = sum(
-        (np.bincount(part.ravel(), minlength=len(values)) for part in parts),
-        start=np.zeros(len(values), np.intp),
+        (np.bincount(part.ravel(), minlength=len(padding)) for part in parts),
+        start=np.zeros(len(padding), np.intp),
     )
     counts[padding] = 0
-    return voi.robust_range(seen, counts)
+    return counts
+
+
+def _whole_range(seen: Floats, values: Values, bits: int) -> tuple[float, float]:
+    """What the values of an image of so many bits go from and to."""
+    lowest = -(2 ** (bits - 1)) if values.min() < 0 else 0
+    whole = seen[(values >= lowest) & (values < lowest + 2**bits)]
+    return float(whole.min()), float(whole.max())
 
 
 def _palette(values: Floats, dataset: Dataset) -> Gray:

@@ -1,9 +1,8 @@
 """A DICOM file's bytes to grayscale pixels, where it holds one projection radiograph."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
@@ -22,9 +21,12 @@ from app.imaging.dicom import attributes
 from app.imaging.dicom import file as dicom_file
 from app.imaging.dicom.anatomy import is_another_part, is_lateral
 from app.imaging.dicom.codecs import decode_frame
-from app.imaging.dicom.grayscale import contradicts_itself, to_gray
+from app.imaging.dicom.grayscale import contradicts_itself
+from app.imaging.dicom.stored import Stored
 from app.imaging.errors import blaming_the_image, check_not_too_many, check_not_too_small
-from app.imaging.room import Take, unbounded
+from app.imaging.room import Take
+
+S = TypeVar("S")
 
 LATERAL_VIEW = WarningCode.LATERAL_VIEW
 NOT_A_CHEST = WarningCode.NOT_A_CHEST
@@ -67,8 +69,8 @@ _MOST_BYTES_A_PIXEL = 3
 
 
 def read_dicom(
-    data: bytes, max_pixels: int, take: Take = unbounded
-) -> tuple[npt.NDArray[np.uint8], tuple[WarningCode, ...]]:
+    data: bytes, max_pixels: int, take: Take, see: Callable[[Stored, Dataset], S]
+) -> tuple[S, tuple[WarningCode, ...]]:
     """Decode a DICOM file of one radiograph, as it is meant to be seen.
 
     The modality LUT and the first VOI LUT or window are applied. Without these, 8 bits stay as
@@ -78,8 +80,14 @@ def read_dicom(
     Attributes that tell the view or the body part only warn, as they are often wrong. Optional ones
     that cannot be read count as absent.
 
+    Args:
+        data: of the file.
+        max_pixels: more are refused.
+        take: is told how many pixels are about to be decoded, and may wait.
+        see: what is made of the stored values: `grayscale.to_gray` or `grayscale.to_depth`.
+
     Returns:
-        uint8 `[height, width]`, and what the attributes tell against it.
+        What `see` gives, and what the attributes tell against it.
 
     Raises:
         UnreadableImageError: broken, truncated, compressed in a way that is not read, no image, of
@@ -93,7 +101,7 @@ def read_dicom(
         _check_object(dataset)
         _check_pixels(dataset, max_pixels)
         take(dataset.Columns * dataset.Rows)
-        return to_gray(decode_frame(dataset), dataset), tuple(_warnings(dataset))
+        return see(decode_frame(dataset), dataset), tuple(_warnings(dataset))
 
 
 def _check_object(dataset: Dataset) -> None:

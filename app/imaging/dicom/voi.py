@@ -37,6 +37,27 @@ def apply(values: Floats, dataset: Dataset, *, little_endian: bool) -> Floats | 
     return windowed(values, center, width, attributes.code(dataset, "VOILUTFunction"))
 
 
+def ends(dataset: Dataset) -> tuple[float, float] | None:
+    """The black and the white of the dataset's first window, where that is all that applies.
+
+    Returns:
+        The values from which on all is black and white, in the units of the modality; None where a
+        VOI LUT or a sigmoid bends what is between them, and where there is no window to be used.
+    """
+    if first_table(dataset, "VOILUTSequence"):
+        return None
+    center, width = (attributes.number(dataset, name) for name in ("WindowCenter", "WindowWidth"))
+    function = attributes.code(dataset, "VOILUTFunction")
+    if center is None or width is None or width <= 0 or function == "SIGMOID":
+        return None
+    if function == "LINEAR_EXACT":
+        return center - width / 2, center + width / 2
+    if width < 1:
+        return None
+    # A step lies between whole numbers, which values mostly are.
+    return center - width / 2, center + (width / 2 - 1 if width > 1 else width / 2)
+
+
 def windowed(values: Floats, center: float, width: float, function: str) -> Floats | None:
     """Values in a window (PS3.3, C.11.2.1.2 and C.11.2.1.3).
 

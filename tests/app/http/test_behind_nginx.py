@@ -33,10 +33,10 @@ PLACES = pytest.mark.parametrize("place", ["", "/stripped", "/xray"])
 @pytest.mark.parametrize("page", ["/docs", "/"])
 def test_the_page_finds_all_that_it_needs(proxy: httpx.Client, place: str, page: str) -> None:
     here = f"{str(proxy.base_url).rstrip('/')}{place}"
-    html = proxy.get(f"{here}{page}").text
+    found = sources(proxy.get(f"{here}{page}").text)
 
-    assert len(sources(html)) == 4
-    for source in sources(html):
+    assert len(found) >= 4
+    for source in found:
         address = urljoin(f"{here}{page}", source)
         assert address.startswith(f"{here}/")
         assert proxy.get(address).status_code == httpx.codes.OK
