@@ -1,6 +1,7 @@
 """Which model answers, and what computes it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from model_store.manifest import Manifest
 
@@ -26,6 +27,11 @@ class Model:
     @property
     def version(self) -> int:
         return self.manifest.version
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-256 of the manifest, which stands for every file of the version."""
+        return self.manifest.digest
 
     @property
     def threshold(self) -> float:
