@@ -32,8 +32,7 @@ from pydicom import Dataset
 
 from app.archive import read as archive
 from app.archive.row import Row, empty
-from app.errors import ImageError, NoLungsError, UnreadableImageError
-from app.host import cores
+from app.errors import ImageError, NoLungsError, NotReadyError, UnreadableImageError
 from app.imaging.overlay import Target
 from app.main import load_reader
 from app.reading import reader as serving
@@ -49,8 +48,6 @@ __all__ = ["ImageError", "ModelError", "NoLungsError", "Reader", "Reading", "Row
 
 Image = str | os.PathLike[str] | bytes | Dataset
 T = TypeVar("T")
-# Images that are held at once, for each core.
-_AHEAD = 4
 
 
 class Reader:
@@ -60,7 +57,7 @@ class Reader:
         """Load the model that the settings name.
 
         Raises:
-            ModelError: it is missing, not what its manifest says, or cannot be loaded.
+            ModelError: it is missing, not what its manifest says, or cannot be loaded or run.
         """
         self._reader = load_reader(settings, Metrics())
         # A notebook has a loop of its own, which must not be blocked.
@@ -88,7 +85,7 @@ class Reader:
                 `engine="openvino"`, `unsuitable="warn"`.
 
         Raises:
-            ModelError: the model is missing, not what its manifest says, or cannot be loaded.
+            ModelError: it is missing, not what its manifest says, or cannot be loaded or run.
             pydantic.ValidationError: a setting is none, or has a value that it cannot have.
         """
         chosen = {"model_store": root, "model_version": version}
@@ -121,7 +118,7 @@ class Reader:
         try:
             for image in images:
                 pending.append(self._submit(self._row(image)))
-                if len(pending) >= _AHEAD * cores.available():
+                if len(pending) >= self._reader.in_flight:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
@@ -203,8 +200,11 @@ class Reader:
 
 @asynccontextmanager
 async def _running(reader: serving.Reader) -> AsyncIterator[None]:
-    await reader.try_engine()
     async with reader.running():
+        try:
+            await reader.ready()
+        except NotReadyError as error:
+            raise ModelError("The model failed its warm-up.") from error
         yield
 
 

@@ -11,11 +11,11 @@ from app.reading.reader import Reader
 from app.reading.reading import Reading
 
 OWN_RESULT = "own_result"
-UNREADABLE_FILE = "unreadable_file"
+UNREADABLE_FILE, UNREADABLE_FOLDER = "unreadable_file", "unreadable_folder"
 SHORT_OF_RESOURCES = "short_of_resources"
 INTERNAL_ERROR = "internal_error"
 # The machine's problems: the same file may be read another time.
-PASSING = (UNREADABLE_FILE, SHORT_OF_RESOURCES, INTERNAL_ERROR)
+PASSING = (UNREADABLE_FILE, UNREADABLE_FOLDER, SHORT_OF_RESOURCES, INTERNAL_ERROR)
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
