@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvicorn
 
-from app.errors import NodeError, ReadError
+from app.errors import ArchiveError, NodeError, NotReadyError, ReadError
 from app.host import environment, heartbeat, process
 from app.http.protocol import protocol_for
 from app.main import app_or_exit, load_reader, settings_or_exit
@@ -168,6 +168,59 @@ def verify() -> None:
     except ModelError as error:
         sys.exit(f"pneumoscope: {error}")
     typer.echo(f"{verified.path}: {len(verified.manifest.files)} files are as they should be")
+
+
+@cli.command()
+def archive(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", exists=True, help="What holds the images.")
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            dir_okay=False, metavar="FILE", help="The table: .parquet, .csv or .jsonl, new."
+        ),
+    ],
+    overlays: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, metavar="FOLDER", help="For a Grad-CAM overlay each, PNG."),
+    ] = None,
+    dicom: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            metavar="FOLDER",
+            help="For a Structured Report and a Secondary Capture of each DICOM image.",
+        ),
+    ] = None,
+    max_failures: Annotated[
+        int, typer.Option(min=1, metavar="N", help="End where so many files fail in a row.")
+    ] = 1000,
+) -> None:
+    """Read every image under folders, DICOM or not, into a table with a row for each file.
+
+    Killed at any moment, the same command goes on where it was. The environment variables of
+    `serve` configure the model. Ends with 0 once the table is written, whatever its rows say, with
+    1 where it is not, and with 2 where the command itself is wrong.
+    """
+    from app.archive import command
+    from app.archive.outputs import Outputs
+
+    settings = settings_or_exit(Settings)
+    outputs = Outputs(overlays, dicom)
+    wanted = command.Archive(folders, out, outputs, settings.max_upload_bytes, max_failures)
+
+    async def work(reader: Reader) -> None:
+        async with reader.running():
+            await reader.ready()
+            await command.read(reader, wanted)
+
+    try:
+        command.check(wanted)
+        reader = load_reader(settings, Metrics())
+        asyncio.run(_beating(settings, reader, work(reader)))
+    except (ArchiveError, ModelError, NotReadyError) as error:
+        sys.exit(f"pneumoscope: {error}")
 
 
 @cli.command()

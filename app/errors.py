@@ -18,7 +18,8 @@
     ├── RefusedError                        the PACS will never store this object
     ├── SpoolFullError                      the queue has no room for an image
     ├── NodeError                           the DICOM node cannot start
-    └── ReadError                           a study cannot be read
+    ├── ReadError                           a study cannot be read
+    └── ArchiveError                        an archive cannot be read on, or its table be written
 
 No message quotes what a client sent: it may be shown, sent and logged. An error's `code` says the
 same to a program. A model that cannot be served is a `model_store.store.ModelError`.
@@ -141,3 +142,7 @@ class NodeError(PneumoscopeError):
 
 class ReadError(PneumoscopeError):
     """Why a study was not read, in one sentence."""
+
+
+class ArchiveError(PneumoscopeError):
+    """Why an archive was not read to its end, in one sentence."""

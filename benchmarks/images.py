@@ -73,8 +73,17 @@ def samples() -> dict[str, bytes]:
     files["TIFF group4"] = _saved(gray.convert("1"), "TIFF", compression="group4")
     files["TIFF 16 bits"] = _saved(deep, "TIFF")
     for name, syntax in _SYNTAXES.items():
-        files[f"DICOM {name}"] = _dicom(np.asarray(gray), syntax)
+        pixels: Pixels = np.asarray(gray)
+        bits = 8
+        if syntax in _TWELVE_BITS:
+            pixels, bits = pixels.astype(np.uint16) * 16, 12
+        files[f"DICOM {name}"] = _dicom(pixels, syntax, bits)
     return files
+
+
+def as_dicom(gray: npt.NDArray[np.uint8]) -> bytes:
+    """An uncompressed DX image of 12 bits, as detectors send them, of uint8 `[height, width]`."""
+    return _dicom(gray.astype(np.uint16) * 16, ExplicitVRLittleEndian, 12)
 
 
 def _saved(image: Image.Image, image_format: str, **options: Any) -> bytes:
@@ -83,9 +92,7 @@ def _saved(image: Image.Image, image_format: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _dicom(gray: npt.NDArray[np.uint8], syntax: UID) -> bytes:
-    pixels: Pixels = gray.astype(np.uint16) * 16 if syntax in _TWELVE_BITS else gray
-    bits = 12 if syntax in _TWELVE_BITS else 8
+def _dicom(pixels: Pixels, syntax: UID, bits: int) -> bytes:
     dataset = Dataset()
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):

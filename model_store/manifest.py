@@ -1,5 +1,6 @@
 """`model.json`: what a model version's numbers mean, and which files it consists of."""
 
+import hashlib
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
@@ -119,3 +120,16 @@ class Manifest(Part):
     files: dict[RelativePath, Sha256] = Field(
         description="SHA-256 of every file of the version but this one"
     )
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 that stands for the version: what `sha256sum model.json` says.
+
+        The manifest has the digests of all other files, so no part of the version can change
+        without it.
+        """
+        return hashlib.sha256(self.to_file().encode()).hexdigest()
+
+    def to_file(self) -> str:
+        """What `model.json` holds."""
+        return self.model_dump_json(indent=2) + "\n"

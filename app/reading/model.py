@@ -1,7 +1,7 @@
 """Which model answers, and what computes it."""
 
-import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from model_store.manifest import Manifest
 
@@ -28,10 +28,10 @@ class Model:
     def version(self) -> int:
         return self.manifest.version
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """The SHA-256 of the manifest, which has that of every file."""
-        return hashlib.sha256(self.manifest.model_dump_json().encode()).hexdigest()
+        """The SHA-256 of the manifest, which stands for every file of the version."""
+        return self.manifest.digest
 
     @property
     def threshold(self) -> float:

@@ -41,7 +41,13 @@ T = TypeVar("T")
 
 
 class Reader:
-    """The model behind its batcher, and the threads that decode and render."""
+    """The model behind its batcher, and the threads that decode and render.
+
+    Attributes:
+        model: which one.
+        limits: what it takes on.
+        in_flight: images that keep it busy when they are read at once.
+    """
 
     def __init__(
         self, manifest: Manifest, engine: Engine, metrics: Metrics, limits: Limits | None = None
@@ -54,7 +60,7 @@ class Reader:
             metrics: where readings are counted.
             limits: what may be held at once.
         """
-        self._limits = limits = limits or Limits()
+        self.limits = limits = limits or Limits()
         self.model = Model(manifest, engine.name, engine.device)
         self._engine, self._metrics = engine, metrics
         self._ready = False
@@ -66,8 +72,11 @@ class Reader:
         metrics.ready.set_function(lambda: self._ready)
         # As many decoded images as keep the engine busy: others wait as the bytes of their files,
         # which are smaller.
-        self._decoded = Turns(2 * engine.streams * engine.max_batch)
+        decoded = 2 * engine.streams * engine.max_batch
+        self._decoded = Turns(decoded)
         threads = cores.available()
+        # With one more for each thread, whose file is fetched.
+        self.in_flight = decoded + threads
         self._turns = Turns(threads)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imaging")
         self._pixels = PixelRoom(limits.max_pixels_at_once)
@@ -76,12 +85,12 @@ class Reader:
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; ready once the warm-up has passed."""
         self._batcher.start()
-        warming_up = asyncio.create_task(self._warm_up())
+        self._warming_up = asyncio.create_task(self._warm_up())
         try:
             yield
         finally:
-            warming_up.cancel()
-            await asyncio.gather(warming_up, return_exceptions=True)
+            self._warming_up.cancel()
+            await asyncio.gather(self._warming_up, return_exceptions=True)
             await self._batcher.stop()
             self._pool.shutdown()
 
@@ -89,6 +98,15 @@ class Reader:
     def is_ready(self) -> bool:
         """Whether the warm-up has passed."""
         return self._ready
+
+    async def ready(self) -> None:
+        """Wait for the warm-up.
+
+        Raises:
+            NotReadyError: the model failed it.
+        """
+        await self._warming_up
+        self.check_ready()
 
     def check_ready(self) -> None:
         """Pass once the warm-up has passed.
@@ -130,9 +148,9 @@ class Reader:
         seconds: dict[str, float] = {}
 
         def prepare() -> tuple[Radiograph, np.ndarray]:
-            side = self._limits.picture_side
+            side = self.limits.picture_side
             with self._pixels.holding() as take:
-                radiograph = decode(data, self._limits.max_pixels, side, take)
+                radiograph = decode(data, self.limits.max_pixels, side, take)
                 image = to_model_input(radiograph.pixels)
                 if radiograph.pixels.size > _KEPT * side**2:
                     pixels = overlay.shrink(radiograph.pixels, side)
@@ -148,7 +166,7 @@ class Reader:
         for stage in ("queue", "infer"):
             self._metrics.stage_seconds.labels(stage).observe(seconds[stage])
         reading = judge(radiograph, answers, self.model, seconds)
-        if not reading.lungs.found and self._limits.refuse_unsuitable:
+        if not reading.lungs.found and self.limits.refuse_unsuitable:
             raise NoLungsError
         self._count(reading)
         return reading
@@ -172,7 +190,7 @@ class Reader:
                 reading.radiograph.pixels,
                 reading.answers.cam[0],
                 target,
-                self._limits.picture_side,
+                self.limits.picture_side,
                 reading.outline,
             )
             height, width, _ = picture.shape
@@ -197,7 +215,7 @@ class Reader:
 
         def prepare() -> T:
             with self._pixels.holding() as take:
-                return encode(picture(data, max_side, self._limits.max_pixels, take))
+                return encode(picture(data, max_side, self.limits.max_pixels, take))
 
         return await self.timed("decode", seconds, prepare)
 

@@ -3,7 +3,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from model_store.manifest import Conformal, LungCriteria, Manifest
+from model_store.manifest import FILE_NAME, Conformal, LungCriteria, Manifest
+from model_store.store import resolve, sha256
 from tests.model_store.made import manifest
 
 NORMAL, PNEUMONIA, BOTH = ["NORMAL"], ["PNEUMONIA"], ["NORMAL", "PNEUMONIA"]
@@ -63,3 +64,9 @@ def test_a_manifest_that_tells_nothing_of_lungs_is_an_older_one() -> None:
 def test_a_quantile_is_a_fraction(quantile: float) -> None:
     with pytest.raises(ValidationError):
         Conformal(coverage=0.9, normal_quantile=quantile, pneumonia_quantile=0.5)
+
+
+def test_its_digest_is_that_of_the_file_as_sha256sum_has_it() -> None:
+    shipped = resolve()
+    assert shipped.manifest.digest == sha256(shipped.path / FILE_NAME)
+    assert manifest(version=2).digest != manifest().digest

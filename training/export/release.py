@@ -149,7 +149,7 @@ def add_version(
         describe(ModelVersion(path, of_the_model), parts, origin)
         # Last, since it names every other file, the card and the figures too.
         manifest = of_the_model.model_copy(update={"files": digests(path)})
-        (path / FILE_NAME).write_text(manifest.model_dump_json(indent=2) + "\n")
+        (path / FILE_NAME).write_text(manifest.to_file())
     return folder / str(version)
 
 

@@ -1,0 +1,1 @@
+"""Folders of images to a table: a row for each file."""

@@ -1,0 +1,98 @@
+"""What is written for one image beside its row: the overlay, and the results in DICOM.
+
+A file is named after the SHA-256 of the image that it is about, as the row has it. It is there
+whole or not at all, and has the same bytes however often it is written.
+"""
+
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from app.codes import WarningCode
+from app.errors import ArchiveError
+from app.imaging import overlay
+from app.imaging.formats import DICOM
+from app.reading.reader import Reader
+from app.reading.reading import Reading
+
+# A result in a study answers nobody who could know better, so these get none there.
+_NOT_FOR_THE_MODEL = {WarningCode.LATERAL_VIEW, WarningCode.NOT_A_CHEST}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where they go; nothing is written of what has no folder.
+
+    Attributes:
+        overlays: the folder of the Grad-CAM overlays, `SHA256.png`.
+        dicom: the folder of the Secondary Captures, `SHA256-overlay.dcm`, and the Structured
+            Reports, `SHA256-report.dcm`, of DICOM images.
+    """
+
+    overlays: Path | None = None
+    dicom: Path | None = None
+
+    @property
+    def folders(self) -> list[Path]:
+        return [folder for folder in (self.overlays, self.dicom) if folder]
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            ArchiveError: one cannot be made.
+        """
+        for folder in self.folders:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ArchiveError(f"{folder} cannot be made: {error.strerror}.") from error
+
+    async def write(self, reader: Reader, reading: Reading, data: bytes) -> None:
+        """Write what is wanted of an image.
+
+        Args:
+            reader: that read it.
+            reading: of the image.
+            data: its file's bytes.
+
+        Raises:
+            ImageError: the DICOM image lacks what its results must refer to.
+            ArchiveError: the disk does not take a file.
+        """
+        name = reading.radiograph.sha256
+        if self.overlays:
+            encode = partial(overlay.encode, media_type="image/png")
+            picture, _, _ = await reader.render(reading, reading.target, encode)
+            _put(self.overlays / f"{name}.png", picture)
+        if (
+            self.dicom
+            and reading.radiograph.format == DICOM
+            and _NOT_FOR_THE_MODEL.isdisjoint(reading.warnings)
+        ):
+            await self._write_dicom(reader, reading, data, self.dicom / name)
+
+    async def _write_dicom(self, reader: Reader, reading: Reading, data: bytes, stem: Path) -> None:
+        # Here, since highdicom takes a second of a start that may never need it.
+        from app.dicom_results.secondary_capture import secondary_capture
+        from app.dicom_results.source import read_source
+        from app.dicom_results.structured_report import structured_report
+
+        source = read_source(data)
+        encode = partial(secondary_capture, source, reading, target=reading.target)
+        capture, _, _ = await reader.render(reading, reading.target, encode)
+        work = partial(structured_report, source, reading)
+        report = await reader.timed("render", reading.seconds, work)
+        _put(stem.with_name(f"{stem.name}-overlay.dcm"), capture)
+        _put(stem.with_name(f"{stem.name}-report.dcm"), report)
+
+
+def _put(path: Path, content: bytes) -> None:
+    partial_path = path.with_name(f".{path.name}.partial")
+    try:
+        partial_path.write_bytes(content)
+        os.replace(partial_path, path)
+    except OSError as error:
+        partial_path.unlink(missing_ok=True)
+        raise ArchiveError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,28 @@
+"""Rows that no model gave."""
+
+from typing import Any
+
+from app.archive.row import Row
+
+
+def row(path: str = "a.png", **changes: Any) -> Row:
+    """A row of an answer, save for what is changed."""
+    fields: dict[str, Any] = {
+        "sha256": "0" * 64,
+        "format": "PNG",
+        "width": 640,
+        "height": 480,
+        "label": "PNEUMONIA",
+        "probability": 0.875,
+        "threshold": 0.5,
+        "prediction_set": ("NORMAL", "PNEUMONIA"),
+        "review": True,
+        "reasons": ("both_labels_possible",),
+        "lungs_found": True,
+        "lungs_left": 0.125,
+        "lungs_cut_off": False,
+        "model": "pneumonia",
+        "model_version": 3,
+        "seconds": 0.25,
+    }
+    return Row(path=path, **(fields | changes))
