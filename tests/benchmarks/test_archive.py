@@ -14,7 +14,7 @@ def test_both_read_the_same_files_and_are_compared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "_ROUNDS", 1)
-    tiny.write(tmp_path)
+    tiny.install(tmp_path)
     model = resolve(tmp_path)
     chest = synthetic.chest(1)
     images = {"a.png": synthetic.encode(chest), "b.dcm": as_dicom(chest)}

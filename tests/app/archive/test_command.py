@@ -261,9 +261,9 @@ def test_another_model_does_not_go_on_with_the_rows_of_one(archive: Archive) -> 
         wait_until(lambda: len(list(archive.overlays.glob("*.png"))) > 5, "it reads")
         process.kill()
     store = archive.root / "store"
-    tiny.write(store)
+    tiny.install(store)
     manifest = store / "pneumonia" / "1" / "model.json"
-    manifest.write_text(manifest.read_text().replace('"seed":0', '"seed":1'))
+    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 1'))
     archive.environment["PNEUMOSCOPE_MODEL_STORE"] = str(store)
 
     status, said = archive.run("--overlays", archive.overlays)
