@@ -40,6 +40,8 @@ class Room:
         self.wrong: list[str] = []
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("console", lambda said: self.wrong.append(said.text))
+        # Or the browser would be told to hand its dialog over only when a key may have opened it.
+        page.on("filechooser", lambda _: None)
 
     def forgive(self) -> None:
         """Forget what went wrong, where it was meant to."""
