@@ -95,7 +95,7 @@ export class Images extends EventTarget {
   /** Have an image read once more. */
   retry(image) {
     Object.assign(image, { state: "waiting", problem: null, stopping: new AbortController() });
-    this.#change(image);
+    this.choose(image);
     this.#goOn();
   }
 

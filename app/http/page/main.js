@@ -7,7 +7,7 @@ import { Images } from "./images.js";
 import * as keys from "./keys.js";
 import { evidence } from "./layers.js";
 import { layOut, save } from "./report.js";
-import { nudge, Viewer } from "./viewer.js";
+import { NUDGE, Viewer } from "./viewer.js";
 import { problem } from "./words.js";
 
 const images = new Images();
@@ -26,10 +26,10 @@ const ACTIONS = {
   in: () => viewer.zoom(1),
   out: () => viewer.zoom(-1),
   fit: () => viewer.fit(),
-  left: () => viewer.pan(-nudge, 0),
-  right: () => viewer.pan(nudge, 0),
-  up: () => viewer.pan(0, -nudge),
-  down: () => viewer.pan(0, nudge),
+  left: () => viewer.pan(-NUDGE, 0),
+  right: () => viewer.pan(NUDGE, 0),
+  up: () => viewer.pan(0, -NUDGE),
+  down: () => viewer.pan(0, NUDGE),
   brighter: () => viewer.adjust(0.05, 0),
   darker: () => viewer.adjust(-0.05, 0),
   narrower: () => viewer.adjust(0, -0.1),

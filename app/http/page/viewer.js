@@ -6,12 +6,14 @@ import { short } from "./picture.js";
 
 const STEP = 1.25;
 const FURTHEST = 24;
-const NUDGE = 0.06;
 // Pixels of a drag that make a window e times as wide, or move it by its width.
 const DRAG = 300;
 const SLIDER = 1000;
 // Of an image's range, the narrowest window that the slider gives.
 const NARROWEST = 1 / 2000;
+
+/** How far the arrow keys move the picture, in shares of the pane. */
+export const NUDGE = 0.06;
 
 /** Two canvases that show one picture alike: without layers, and with them. */
 export class Viewer {
@@ -271,9 +273,6 @@ export class Viewer {
     at("readout").textContent = isInside ? `Value ${short(this.#picture.value(x, y), high - low)}` : "";
   }
 }
-
-/** How far the arrow keys move the picture, in shares of the pane. */
-export const nudge = NUDGE;
 
 function shareOf({ clientX, clientY }, canvas) {
   const { left, top, width, height } = canvas.getBoundingClientRect();
