@@ -39,7 +39,7 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 volumes:
-  # The heartbeat's file, and what uploads spill over.
+  # The heartbeat's file, and what libraries write by the way.
   - name: tmp
     emptyDir:
       sizeLimit: 256Mi
@@ -80,7 +80,7 @@ securityContext:
 {{- end }}
 {{- end }}
 
-{{/* The service's and the node's own pods may ask within the namespace unless peers are named. */}}
+{{/* Who may ask: pods of the namespace, unless peers are named. */}}
 {{- define "pneumoscope.peers" -}}
 {{- if . }}{{ toYaml . }}{{ else }}- podSelector: {}{{ end }}
 {{- end }}
