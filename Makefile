@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format docs bench constraints clean
+.PHONY: help serve test lint format docs bench image constraints clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -38,11 +38,18 @@ docs: .venv/dev.stamp ## write the pages that come from the code: docs/cli.md
 bench: .venv/benchmarks.stamp ## install the contestants, measure the service against them; needs wrk
 	$(BIN)/python -m benchmarks
 
+image: ## build the image pneumoscope:cpu, or :gpu where there is one; RUNTIME= and PYTHON_IMAGE= change it
+	DOCKER_BUILDKIT=1 docker build --target $(RUNTIME) --tag pneumoscope:$(RUNTIME) \
+		$(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) \
+		--build-arg VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) \
+		--build-arg REVISION=$$(git rev-parse HEAD) --build-arg CREATED=$$(git show -s --format=%cI) .
+
 constraints: .venv/python.stamp ## write constraints.txt and requirements anew after a change of pyproject.toml
 	$(BIN)/pip install uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
-	$(COMPILE) --extra signing pyproject.toml requirements/build.in -o requirements/cpu.txt
-	$(COMPILE) --extra gpu --extra signing pyproject.toml requirements/build.in -o requirements/gpu.txt
+	$(COMPILE) --extra signing pyproject.toml -o requirements/cpu.txt
+	$(COMPILE) --extra gpu --extra signing pyproject.toml -o requirements/gpu.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
 
 clean: ## remove .venv and all that the tools leave behind, but no trained model
 	rm -rf .venv .coverage .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
