@@ -19,12 +19,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from app.errors import ImageError
 from app.imaging.decode import decode
 from benchmarks.images import samples
 
 MOST_SECONDS = 5.0
-# Beside what the process has mapped when it begins.
+# Beside what the process holds when it begins.
 MOST_BYTES = 768 * 2**20
 # Until a process is given up, which may have to share its core.
 _PATIENCE = 60.0
@@ -138,8 +140,7 @@ def _decode_all(connection: Connection) -> None:
     # The first of each brings its library, which is not to count.
     for data in samples().values():
         _try(data)
-    _, mapped, *_ = Path("/proc/self/statm").read_text().split()
-    limit = int(mapped) * resource.getpagesize() + MOST_BYTES
+    limit = psutil.Process().memory_info().rss + MOST_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection.send_bytes(b"ready")

@@ -26,6 +26,8 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from benchmarks.errors import BenchmarkError
 from benchmarks.fuzz import mutated
 from benchmarks.images import samples
@@ -113,7 +115,7 @@ def soak(seconds: float, clients: int, seed: int, command: list[str] | None = No
         if process.poll() is None:
             time.sleep(_SETTLING)
             report.rest = _state(process.pid)
-            report.peak = _status(process.pid, "VmHWM") * 1024
+            report.peak = _peak(process.pid)
             process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE)
@@ -193,13 +195,14 @@ def _serving(
 
 
 def _state(pid: int) -> State:
-    descriptors = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return State(_status(pid, "VmRSS") * 1024, descriptors, _status(pid, "Threads"))
+    process = psutil.Process(pid)
+    return State(process.memory_info().rss, process.num_fds(), process.num_threads())
 
 
-def _status(pid: int, key: str) -> int:
+def _peak(pid: int) -> int:
+    """The most memory that was resident since the start, in bytes; psutil does not tell it."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.split(f"{key}:")[1].split()[0])
+    return int(text.split("VmHWM:")[1].split()[0]) * 1024
 
 
 def _live(port: int) -> float:

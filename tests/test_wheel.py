@@ -44,6 +44,12 @@ def command(installed: Path, *arguments: str) -> list[str]:
     return [str(installed / "bin" / "pneumoscope"), *arguments]
 
 
+def test_the_wheel_has_the_templates_of_reports(installed: Path) -> None:
+    folder = Path("training/evaluation/templates")
+    shipped, here = ({p.name for p in (at / folder).iterdir()} for at in (installed, ROOT))
+    assert shipped == here
+
+
 def test_without_a_model_the_error_names_the_setting(installed: Path, tmp_path: Path) -> None:
     ended = subprocess.run(
         command(installed, "serve"),

@@ -1,9 +1,14 @@
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks import processes
@@ -12,68 +17,76 @@ PARENT = (
     "import subprocess, sys, time; "
     "child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); time.sleep(60)"
 )
-
-
-def process(
-    proc: Path, pid: int, parent: int, session: int, pss: int | None = 0, name: str = "python"
-) -> None:
-    """A process as /proc shows it; `pss` in kB."""
-    folder = proc / str(pid)
-    folder.mkdir()
-    (folder / "stat").write_text(f"{pid} ({name}) S {parent} 1 {session} 0 -1")
-    if pss is not None:
-        (folder / "smaps_rollup").write_text(
-            f"00400000-7ffff000 ---p 00000000 00:00 0 [rollup]\n"
-            f"Rss: 999999 kB\nPss:     {pss} kB\nPss_Dirty: 5 kB\n"
-        )
+# A worker and an orphan, each with a daemon in a session of its own. Each line is a process's id.
+FAMILY = """
+worker='setsid sleep 60 & echo $!; wait'
+sh -c "$worker" & echo $!
+(sh -c "$worker" & echo $!)
+echo $$
+wait
+"""
 
 
 def ended(pid: int) -> bool:
     """Whether a process is gone within some seconds, or waits for its adopter to collect it."""
     for _ in range(100):
         try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state in "ZX":
+            if psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return True
+        except psutil.NoSuchProcess:
             return True
         time.sleep(0.05)
     return False
 
 
-def test_the_tree_has_descendants_and_the_session_and_nobody_else(tmp_path: Path) -> None:
-    for pid, parent, session in (
-        (10, 5, 10),
-        (11, 10, 10),
-        (12, 11, 12),
-        (13, 1, 10),
-        (14, 13, 14),
-        (20, 5, 20),
-        (21, 20, 20),
-    ):
-        process(tmp_path, pid, parent, session)
-    assert sorted(processes.tree(10, tmp_path)) == [10, 11, 12, 13, 14]
-    assert processes.tree(99, tmp_path) == []
+@pytest.fixture
+def family() -> Iterator[tuple[subprocess.Popen[bytes], list[int]]]:
+    """A server, which leads a session, and all of its processes."""
+    with subprocess.Popen(
+        ["sh", "-c", FAMILY], stdout=subprocess.PIPE, start_new_session=True
+    ) as server:
+        assert server.stdout
+        found = sorted(int(server.stdout.readline()) for _ in range(5))
+        yield server, found
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
-def test_orphans_are_found_where_the_first_process_is_gone(tmp_path: Path) -> None:
-    process(tmp_path, 11, 1, 10)
-    process(tmp_path, 12, 11, 12)
-    assert processes.tree(10, tmp_path) == [11, 12]
+def test_the_tree_has_descendants_and_the_session_and_nobody_else(
+    family: tuple[subprocess.Popen[bytes], list[int]],
+) -> None:
+    server, found = family
+    assert sorted(processes.tree(server.pid)) == found
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    assert processes.tree(gone.pid) == []
+
+
+def test_orphans_are_found_where_the_first_process_is_gone(
+    family: tuple[subprocess.Popen[bytes], list[int]],
+) -> None:
+    server, found = family
+    server.kill()
+    server.wait()
+    assert sorted([server.pid, *processes.tree(server.pid)]) == found
 
 
 def test_a_name_with_parentheses_and_spaces_hides_no_parent(tmp_path: Path) -> None:
-    process(tmp_path, 10, 1, 10)
-    process(tmp_path, 11, 10, 7, name="ray::x) S 7 (")
-    assert processes.tree(10, tmp_path) == [10, 11]
+    sleep = shutil.which("sleep")
+    assert sleep
+    with subprocess.Popen([shutil.copy(sleep, tmp_path / "x) S 7 ("), "60"]) as child:
+        assert child.pid in processes.tree(os.getpid())
+        child.kill()
 
 
-def test_memory_sums_the_proportional_sizes_of_the_tree(tmp_path: Path) -> None:
-    process(tmp_path, 10, 1, 10, pss=300)
-    process(tmp_path, 11, 10, 10, pss=200)
-    process(tmp_path, 12, 10, 10, pss=None)
-    process(tmp_path, 20, 1, 20, pss=5000)
-    assert processes.memory(10, tmp_path) == 500 * 1024
+def test_memory_counts_what_the_tree_shares_once(
+    family: tuple[subprocess.Popen[bytes], list[int]],
+) -> None:
+    server, found = family
+    alone = psutil.Process(server.pid).memory_full_info().pss
+    resident = sum(psutil.Process(pid).memory_info().rss for pid in found)
+    assert alone < processes.memory(server.pid) < resident
 
 
 def test_our_own_memory_is_read() -> None:

@@ -11,7 +11,7 @@ image was taken, a group that the fit has never seen is taken for pneumonia.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 from keras import ops
+from pydantic import TypeAdapter
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -28,7 +29,6 @@ from sklearn.preprocessing import StandardScaler
 
 from app.imaging.decode import MODEL_SIDE
 from training.data import balance, labelled
-from training.evaluation import report
 from training.fit import field, lungs, model
 from training.fit.view import LungPooling, alike, locally_alike
 
@@ -94,6 +94,37 @@ class Group:
     sensitivity: float
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A group's images, told from pneumonia by a fit that has seen none of them.
+
+    Attributes:
+        images: in the group.
+        roc_auc: against the pneumonia.
+        specificity: at the group's sensitivity.
+    """
+
+    images: int
+    roc_auc: float
+    specificity: float
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What a view is worth.
+
+    Attributes:
+        held_out: by population, the `roc_auc` on held-out images.
+        groups: by name, those that are left out.
+        look: of held-out normal images of children, the specificity `as_they_are` and in
+            `pneumonias_look`; empty where there are none.
+    """
+
+    held_out: dict[str, dict[str, float]]
+    groups: dict[str, LeftOut]
+    look: dict[str, float]
+
+
 def ablate(
     samples: Sequence[labelled.Sample],
     finder: keras.Model,
@@ -124,15 +155,16 @@ def ablate(
         network = _network(weights)
         for view in missing:
             found = measure(view, images, marked, held_out, network)
-            (out / f"{view}.json").write_text(json.dumps(found, indent=2) + "\n")
+            (out / f"{view}.json").write_text(json.dumps(asdict(found), indent=2) + "\n")
             typer.echo(f"{view} is done")
     files = {view: out / f"{view}.json" for view in VIEWS}
-    return table({view: json.loads(f.read_text()) for view, f in files.items() if f.exists()})
+    read = TypeAdapter(Worth).validate_json
+    return table({view: read(file.read_bytes()) for view, file in files.items() if file.exists()})
 
 
 def measure(
     view: str, images: labelled.Images, marked: lungs.Gray, held_out: Mask, network: keras.Model
-) -> dict[str, Any]:
+) -> Worth:
     """What a view is worth.
 
     Args:
@@ -141,18 +173,13 @@ def measure(
         marked: their lungs, as `lungs.mark` gives them.
         held_out: which of them no fit sees, `[N]`.
         network: as `_network` builds it.
-
-    Returns:
-        `held_out`: by population, the `roc_auc`; `groups`: by group that is left out, its `images`,
-        the `roc_auc` and the `specificity` at the group's sensitivity; `look`: of held-out normal
-        images, the `specificity` `as_they_are` and in `pneumonias_look`, at that of the children.
     """
     samples, labels = images.samples, images.labels.astype(int)
     sure = np.array([sample.weight == 1 for sample in samples])
     seen = features(view, images.pixels, marked, network)
     classifier = _fitted(seen, samples, ~held_out)
     scores = classifier.decision_function(seen)
-    by_population = {}
+    by_population: dict[str, dict[str, float]] = {}
     for population in _POPULATIONS:
         chosen = held_out & sure & _of(samples, population)
         if len(np.unique(labels[chosen])) == len(labelled.LABELS):
@@ -167,21 +194,18 @@ def measure(
         without = _fitted(seen, samples, rest).decision_function(seen)
         chosen = group.members | sick
         threshold = np.quantile(without[sick], 1 - group.sensitivity)
-        told[group.name] = {
-            "images": int(group.members.sum()),
-            "roc_auc": float(roc_auc_score(labels[chosen], without[chosen])),
-            "specificity": float((without[group.members] < threshold).mean()),
-        }
+        told[group.name] = LeftOut(
+            images=int(group.members.sum()),
+            roc_auc=float(roc_auc_score(labels[chosen], without[chosen])),
+            specificity=float((without[group.members] < threshold).mean()),
+        )
 
     def answer(pixels: lungs.Gray, shares: lungs.Gray) -> Floats:
         found: Floats = classifier.decision_function(features(view, pixels, shares, network))
         return found
 
-    return {
-        "held_out": by_population,
-        "groups": told,
-        "look": _look(images, marked, held_out & sure, scores, answer),
-    }
+    look = _look(images, marked, held_out & sure, scores, answer)
+    return Worth(by_population, told, look)
 
 
 def groups(samples: Sequence[labelled.Sample]) -> list[Group]:
@@ -249,31 +273,28 @@ def given_look(
     return np.stack(changed)[..., np.newaxis]
 
 
-def table(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each view, in Markdown.
-
-    Args:
-        found: by view, what `measure` returned.
-    """
+def table(found: Mapping[str, Worth]) -> str:
+    """A row for each view, in Markdown."""
     first = next(iter(found.values()))
-    head = ["", *(f"{population}: ROC AUC" for population in first["held_out"])]
-    for group in first["groups"]:
+    head = ["", *(f"{population}: ROC AUC" for population in first.held_out)]
+    for group in first.groups:
         head += [f"{group}: ROC AUC", "specificity"]
-    head += ["normal: specificity", "in pneumonia's look"] if first["look"] else []
+    head += ["normal: specificity", "in pneumonia's look"] if first.look else []
     rows = [
         [
             view,
-            *(f"{each['roc_auc']:.4f}" for each in one["held_out"].values()),
+            *(f"{each['roc_auc']:.4f}" for each in one.held_out.values()),
             *(
                 figure
-                for each in one["groups"].values()
-                for figure in (f"{each['roc_auc']:.4f}", f"{each['specificity']:.3f}")
+                for each in one.groups.values()
+                for figure in (f"{each.roc_auc:.4f}", f"{each.specificity:.3f}")
             ),
-            *(f"{value:.3f}" for value in one["look"].values()),
+            *(f"{value:.3f}" for value in one.look.values()),
         ]
         for view, one in found.items()
     ]
-    return report.table(head, rows)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _look(

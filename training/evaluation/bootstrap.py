@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluation import weighted
+from training.evaluation.measured import Estimate
 from training.evaluation.weighted import Answered, Floats, Integers
 
 COVERAGE = 0.95
@@ -25,10 +26,14 @@ _SEED = 0
 _RESAMPLES_AT_ONCE = 100
 
 
-def intervals(found: Answered, patients: Sequence[str], resamples: int) -> dict[str, Any]:
-    """The 95 % percentile interval `[low, high]` of every figure.
+def estimates(
+    values: Mapping[str, Any], found: Answered, patients: Sequence[str], resamples: int
+) -> dict[str, Any]:
+    """Figures with the 95 % percentile interval of each.
 
     Args:
+        values: by name, those of `measured.Performance` or some of them; numbers may be nested in
+            dicts and lists, and an `Estimate` takes the place of each.
         found: answers and labels, images of both.
         patients: whose image each is, N.
         resamples: of the bootstrap, which is seeded: the same input gives the same intervals.
@@ -36,27 +41,25 @@ def intervals(found: Answered, patients: Sequence[str], resamples: int) -> dict[
     drawn = [_figures(weights, found) for weights in _draws(patients, found.truth, resamples)]
     together = {key: np.concatenate([part[key] for part in drawn]) for key in drawn[0]}
     report = weighted.reports(together["confusion_matrix"])
-    return _percentiles(
-        {
-            "accuracy": report["accuracy"],
-            "sensitivity": report["PNEUMONIA"]["recall"],
-            "specificity": report["NORMAL"]["recall"],
-            **together,
-            "classification_report": report,
-        }
-    )
+    resampled = {
+        "accuracy": report["accuracy"],
+        "sensitivity": report["PNEUMONIA"]["recall"],
+        "specificity": report["NORMAL"]["recall"],
+        **together,
+        "classification_report": report,
+    }
+    return _estimates(values, resampled)
 
 
-def interval(
+def mean(
     values: Floats | npt.NDArray[np.bool_], patients: Sequence[str], resamples: int
-) -> list[float]:
-    """The 95 % percentile interval `[low, high]` of the mean of `[N]`; no labels are needed."""
+) -> Estimate:
+    """The mean of `[N]` with its 95 % percentile interval; no labels are needed."""
     alike = np.zeros(len(values), np.int64)
     means = [
         weights @ values / weights.sum(axis=1) for weights in _draws(patients, alike, resamples)
     ]
-    found: list[float] = _percentiles(np.concatenate(means))
-    return found
+    return _estimates(float(values.mean()), np.concatenate(means))
 
 
 def _figures(weights: Floats, found: Answered) -> dict[str, Floats]:
@@ -86,9 +89,12 @@ def _draws(patients: Sequence[str], truth: Integers, resamples: int) -> Iterator
         yield drawn[:, owner]
 
 
-def _percentiles(drawn: Any) -> Any:
-    """The percentile interval in the place of each array of a nested dict."""
-    if isinstance(drawn, Mapping):
-        return {key: _percentiles(value) for key, value in drawn.items()}
+def _estimates(value: Any, resampled: Any) -> Any:
+    """A number with its interval, by arrays `[R, ...]` that are nested as the numbers are."""
+    if isinstance(value, Mapping):
+        return {key: _estimates(one, resampled[key]) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_estimates(one, resampled[:, at]) for at, one in enumerate(value)]
     tails = 100 * (1 - COVERAGE) / 2
-    return np.moveaxis(np.percentile(drawn, (tails, 100 - tails), axis=0), 0, -1).tolist()
+    low, high = np.percentile(resampled, (tails, 100 - tails)).tolist()
+    return Estimate(value, low, high)

@@ -1,7 +1,7 @@
 """Measure an exported model the way the service runs it, each figure with its uncertainty."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,14 @@ from training.evaluation import (
     weighted,
 )
 from training.evaluation.answers import infer
+from training.evaluation.measured import (
+    Assessment,
+    Evaluation,
+    Examination,
+    Model,
+    Performance,
+    to_json,
+)
 
 Labels = npt.NDArray[np.integer[Any]] | npt.NDArray[np.floating[Any]]
 
@@ -49,7 +57,7 @@ _CELLS = (("true negatives", "false positives"), ("false negatives", "true posit
 
 def evaluate(
     model: ModelVersion, engine: Engine, samples: list[labelled.Sample], out: Path, explained: int
-) -> dict[str, Any]:
+) -> Evaluation:
     """Measure a model on labelled images; write metrics, figures and report into `out`.
 
     Args:
@@ -67,81 +75,71 @@ def evaluate(
     """
     images = labelled.load(samples, "images")
     out.mkdir(parents=True, exist_ok=True)
-    found, metrics = examine(model, engine, images, out, explained)
-    metrics |= {
-        "model": {"name": model.manifest.name, "version": model.manifest.version},
-        "command": command(),
-        "skipped": len(samples) - len(images),
-    }
-    (out / METRICS_FILE).write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+    answers, examined = examine(model, engine, images, out, explained)
+    found = Evaluation(
+        **vars(examined),
+        model=Model(model.manifest.name, model.manifest.version),
+        command=command(),
+        skipped=len(samples) - len(images),
+    )
+    (out / METRICS_FILE).write_text(json.dumps(to_json(found), indent=2, allow_nan=False) + "\n")
     threshold = model.manifest.calibration.operating_point.threshold
-    examples = gallery.draw(images.samples, found, threshold)
+    examples = gallery.draw(images.samples, answers, threshold)
     save(examples, out / report.FIGURES_FOLDER / gallery.FILE_NAME)
-    (out / report.FILE_NAME).write_text(report.page(metrics, out))
-    return metrics
+    (out / report.FILE_NAME).write_text(report.page(found, out))
+    return found
 
 
 def examine(
     model: ModelVersion, engine: Engine, images: labelled.Images, out: Path, explained: int
-) -> tuple[Answers, dict[str, Any]]:
-    """All that is measured of a model on labelled images, with its figures in `out/figures`.
+) -> tuple[Answers, Examination]:
+    """The answers, and all that is measured of a model on labelled images.
 
-    Returns the answers, and by name: what `ask` and `shift.measure` say, `novelty_report`'s
-    `novelty`, and the `explanations` of `explanations.check` where `explained` is not 0 and the
-    model answers both labels.
+    Its figures are drawn in `out/figures`. Explanations are checked where `explained` is not 0 and
+    the model answers both labels.
     """
     calibration = model.manifest.calibration
     threshold = calibration.operating_point.threshold
-    found, metrics = ask(engine, images, calibration)
+    found, assessed = ask(engine, images, calibration)
     drawings = out / report.FIGURES_FOLDER
-    figures.write(drawings, found.logit, found.probability, images.labels, metrics)
+    figures.write(drawings, found.logit, found.probability, images.labels, assessed)
     unrelated = negatives.unrelated(_DRAWING_SEED)
     spoilt = negatives.spoilt(images.pixels[:: max(1, len(images) // _SPOILT)], _DRAWING_SEED)
-    metrics |= {
-        "shift": shift.measure(engine, images, found, threshold),
-        "novelty": novelty_report.measure(engine, found, unrelated | spoilt, calibration),
-    }
+    shifted = shift.measure(engine, images, found, threshold)
+    novelty = novelty_report.measure(engine, found, unrelated | spoilt, calibration)
     taken, sheet = shift.figure(engine, threshold), novelty_report.contact_sheet(unrelated)
     save(taken, drawings / shift.FILE_NAME, _GRAYS)
     save(sheet, drawings / novelty_report.FILE_NAME, _GRAYS)
+    checks = None
     if explained:
         try:
             checks = explanations.check(model, engine, images, explained)
         except labelled.DataError as error:
             typer.echo(f"the explanations were not checked: {error}", err=True)
         else:
-            metrics["explanations"] = checks
             save(explanations.figure(checks), drawings / explanations.FILE_NAME, _COLOURS)
-    return found, metrics
+    examined = Examination(**vars(assessed), shift=shifted, novelty=novelty, explanations=checks)
+    return found, examined
 
 
 def ask(
     engine: Engine, images: labelled.Images, calibration: Calibration
-) -> tuple[Answers, dict[str, Any]]:
-    """The engine's answers to all images, and what they are worth.
-
-    Beside what `measure` says: what gave them as `engine` and `device`, `evidence`, what
-    `evidence.measure` says, `strange`, what `suitability.with_intervals` says, and `groups`, what
-    `groups.measure` says, to each of which its own `strange` is added.
-    """
+) -> tuple[Answers, Assessment]:
+    """The engine's answers to all images, and what they are worth."""
     found = infer(engine, images.pixels, f"answers of {engine.name}")
-    metrics = measure(found.probability, images.labels, images.patients, calibration)
+    performance = measure(found.probability, images.labels, images.patients, calibration)
     strange = suitability.judge(found, calibration)
     answered = _answered(found.probability, images.labels, calibration)
-    by_group = groups.measure(answered, images.samples)
-    patients = np.array(images.patients)
-    for name, mask in groups.masks(images.samples).items():
-        whose = patients[mask].tolist()
-        by_group[name]["strange"] = suitability.with_intervals(strange.of(mask), whose)
-    return found, metrics | {
-        "engine": engine.name,
-        "device": engine.device,
-        "evidence": evidence.measure(
+    return found, Assessment(
+        **vars(performance),
+        engine=engine.name,
+        device=engine.device,
+        evidence=evidence.measure(
             found, answered.called == 1, strange.without_lungs, images.patients
         ),
-        "strange": suitability.with_intervals(strange, images.patients),
-        "groups": by_group,
-    }
+        strange=suitability.with_intervals(strange, images.patients),
+        groups=groups.measure(answered, strange, images.samples),
+    )
 
 
 def measure(
@@ -150,8 +148,8 @@ def measure(
     patients: Sequence[str],
     calibration: Calibration,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
-    """Compute every figure and its interval, as plain values that JSON can hold.
+) -> Performance:
+    """Compute every figure and its interval.
 
     Args:
         probabilities: `[N]`, P(PNEUMONIA).
@@ -159,14 +157,6 @@ def measure(
         patients: whose image each is, N.
         calibration: its threshold decides the answers, its quantiles the prediction sets.
         resamples: of the bootstrap, which is seeded: the same input gives the same intervals.
-
-    Returns:
-        `accuracy`, `roc_auc`, `pr_auc` (average precision), `sensitivity` and `specificity` (the
-        recall of PNEUMONIA and of NORMAL), `ece`, `brier`, `coverage_normal`, `coverage_pneumonia`
-        and `read_by_a_person` (see `weighted.trust`), `confusion_matrix` `[[tn, fp], [fn, tp]]`,
-        scikit-learn's `classification_report`, `n` images, `patients`, `threshold`,
-        `bootstrap_resamples`, and `intervals`: the twelve figures once more, with the `[low, high]`
-        of `bootstrap.intervals` in the place of each number.
 
     Raises:
         DataError: there are not images of both labels.
@@ -182,7 +172,7 @@ def measure(
     by_label = classification_report(
         truth, called, target_names=labelled.LABELS, output_dict=True, zero_division=0
     )
-    return {
+    values = {
         "accuracy": by_label["accuracy"],
         "roc_auc": float(roc_auc_score(truth, scores)),
         "pr_auc": float(average_precision_score(truth, scores)),
@@ -191,33 +181,31 @@ def measure(
         **{key: float(value) for key, (value,) in trust.items()},
         "confusion_matrix": confusion_matrix(truth, called).tolist(),
         "classification_report": by_label,
-        "n": len(truth),
-        "patients": len(set(patients)),
-        "threshold": calibration.operating_point.threshold,
-        "bootstrap_resamples": resamples,
-        "intervals": bootstrap.intervals(found, patients, resamples),
     }
+    return Performance(
+        **bootstrap.estimates(values, found, patients, resamples),
+        n=len(truth),
+        patients=len(set(patients)),
+        threshold=calibration.operating_point.threshold,
+        bootstrap_resamples=resamples,
+    )
 
 
-def summary(metrics: Mapping[str, Any]) -> str:
+def summary(found: Evaluation) -> str:
     """A table for a terminal: each scalar and each count with its interval."""
-    intervals = metrics["intervals"]
-    rows = [
-        (title, f"{metrics[key]:.3f}", "{:.3f} to {:.3f}".format(*intervals[key]))
-        for key, title in report.TITLES.items()
-    ]
-    for label, titles in enumerate(_CELLS):
-        for answer, title in enumerate(titles):
-            low, high = intervals["confusion_matrix"][label][answer]
-            count = metrics["confusion_matrix"][label][answer]
-            rows.append((title, str(count), f"{low:.0f} to {high:.0f}"))
+    rows = []
+    for key, title in report.TITLES.items():
+        one = getattr(found, key)
+        rows.append((title, f"{one.value:.3f}", f"{one.low:.3f} to {one.high:.3f}"))
+    for titles, cells in zip(_CELLS, found.confusion_matrix, strict=True):
+        for title, count in zip(titles, cells, strict=True):
+            rows.append((title, str(count.value), f"{count.low:.0f} to {count.high:.0f}"))
     width = max(len(title) for title, _, _ in rows)
-    model, skipped = metrics["model"], metrics["skipped"]
     heading = [
-        f"{model['name']} {model['version']}, {metrics['engine']} on {metrics['device']}",
-        f"{metrics['n']} images of {metrics['patients']} patients"
-        + (f"; broken and skipped: {skipped}" if skipped else ""),
-        f"PNEUMONIA where probability >= {metrics['threshold']}",
+        f"{found.model.name} {found.model.version}, {found.engine} on {found.device}",
+        f"{found.n} images of {found.patients} patients"
+        + (f"; broken and skipped: {found.skipped}" if found.skipped else ""),
+        f"PNEUMONIA where probability >= {found.threshold}",
         "",
         f"{'':<{width}}{'estimate':>10}   95 % interval",
     ]

@@ -1,7 +1,6 @@
 """How much of what argues for the model's answers lies in the lungs, on labelled images."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from app.inference.contract import Answers
 from app.reading.lungs import evidence_in_lungs
 from training.data.labelled import LABELS
 from training.evaluation import bootstrap
+from training.evaluation.measured import Evidence
 from training.evaluation.suitability import Mask
 
 RESAMPLES = 2_000
@@ -23,7 +23,7 @@ def measure(
     without_lungs: Mask,
     patients: Sequence[str],
     resamples: int = RESAMPLES,
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Evidence]:
     """The evidence for each answer, as the service tells it.
 
     Args:
@@ -34,9 +34,7 @@ def measure(
         resamples: of the bootstrap over patients.
 
     Returns:
-        By answer that was given: `images` with evidence for it, `in_lungs`, the mean share of it
-        that lies in the lungs or at their rim, its 95 % `interval`, and `of_the_image`, the mean
-        share of the image that these take: what chance would give.
+        By answer that was given; without those for which there is no evidence.
     """
     told = {}
     everywhere = np.ones_like(found.cam[0])
@@ -46,13 +44,13 @@ def measure(
         given = [(i, share) for i, share in zip(chosen, shares, strict=True) if share is not None]
         if not given:
             continue
-        values = np.array([share for _, share in given])
         rims = [evidence_in_lungs(everywhere, found.lungs[i], "pneumonia") for i, _ in given]
         whose = [patients[i] for i, _ in given]
-        told[name] = {
-            "images": len(given),
-            "in_lungs": float(values.mean()),
-            "interval": bootstrap.interval(values, whose, resamples),
-            "of_the_image": float(np.mean([rim for rim in rims if rim is not None])),
-        }
+        mean = bootstrap.mean(np.array([share for _, share in given]), whose, resamples)
+        told[name] = Evidence(
+            images=len(given),
+            in_lungs=mean.value,
+            interval=[mean.low, mean.high],
+            of_the_image=float(np.mean([rim for rim in rims if rim is not None])),
+        )
     return told

@@ -25,7 +25,7 @@ it: the classifier's layers are randomised from the head down, and the map corre
 original one, over the lungs. The finder of lungs stays as it is: without lungs there is no map.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -44,6 +44,7 @@ from training.data import labelled
 from training.drawing import BLUE, DPI, GRAY, GREEN, ORANGE
 from training.evaluation import calibrate
 from training.evaluation.answers import infer
+from training.evaluation.measured import Curve, Curves, Explanations, Interval, Randomisation
 from training.fit.lungs import VARIABLES
 
 Floats = npt.NDArray[np.float64]
@@ -75,7 +76,7 @@ _EVERY = 4
 
 def check(
     version: ModelVersion, engine: Engine, images: labelled.Images, n: int = IMAGES
-) -> dict[str, Any]:
+) -> Explanations:
     """Check the explanations of a model, some 140 answers of `engine` and 8 of TensorFlow an image.
 
     Args:
@@ -86,32 +87,28 @@ def check(
         n: how many images at most.
 
     Returns:
-        Plain values: `n` images, `seed`, `shares` of the pixels; for `deletion` and `insertion`,
-        by `log_odds` and `probability` (of the model's answer), by map of `MAPS`, the mean `curve`,
-        the `area` under it and `area_interval`; how much better than random it is in the mean,
-        `gain` (of area, above 0 where better) and `gain_interval`, and on which share of the
-        images, `wins`. Under `randomisation`, see `randomisation`. Intervals are 95 % percentile
-        intervals of a bootstrap over the images.
+        With 95 % percentile intervals of a bootstrap over the images.
 
     Raises:
         DataError: the model gives the same answer to all of the images.
     """
     chosen = _choose(images, n)
     curves = _curves(version, engine, chosen.pixels)
-    measures = {"log_odds": curves, "probability": expit(curves)}
-    return {
-        "n": len(chosen),
-        "seed": _SEED,
-        "shares": np.linspace(0, 1, _STEPS + 1).tolist(),
-        **{
-            kind: {measure: _summary(kind, found[:, at]) for measure, found in measures.items()}
-            for at, kind in enumerate(KINDS)
-        },
-        "randomisation": randomisation(version, chosen.pixels),
-    }
+    deletion, insertion = (
+        Curves(_summary(kind, curves[:, at]), _summary(kind, expit(curves[:, at])))
+        for at, kind in enumerate(KINDS)
+    )
+    return Explanations(
+        n=len(chosen),
+        seed=_SEED,
+        shares=np.linspace(0, 1, _STEPS + 1).tolist(),
+        deletion=deletion,
+        insertion=insertion,
+        randomisation=randomisation(version, chosen.pixels),
+    )
 
 
-def randomisation(version: ModelVersion, pixels: Pixels) -> dict[str, Any]:
+def randomisation(version: ModelVersion, pixels: Pixels) -> Randomisation:
     """Correlate maps before and after kernels are randomised, from the head's down to the stem's.
 
     Those of the finder of lungs stay as they are.
@@ -129,10 +126,6 @@ def randomisation(version: ModelVersion, pixels: Pixels) -> dict[str, Any]:
     Args:
         version: a model whose kernels, and nothing else, are float16, as `served` writes them.
         pixels: uint8 `[N, 224, 224, 1]`, N at least 2.
-
-    Returns:
-        `layers` that have a kernel, `randomised`: how many of them are, from 0 to all, and, for
-        each of these, the mean `correlation` and its `intervals`; `another_image`.
     """
     # The signature holds its variables weakly: they live as long as the model does.
     model = tf.saved_model.load(str(version.path))
@@ -151,51 +144,47 @@ def randomisation(version: ModelVersion, pixels: Pixels) -> dict[str, Any]:
     for by in range(1, len(pixels)):
         rolled, both = (np.roll(part, by, axis=0) for part in (maps[0], inside))
         others.append(np.abs(_correlations(maps[0], rolled, inside & both)))
-    return {
-        "layers": len(kernels),
-        "randomised": counts,
-        "correlation": [float(values.mean()) for values in found],
-        "intervals": [_interval(values) for values in found],
-        "another_image": float(np.mean(others)),
-    }
+    return Randomisation(
+        layers=len(kernels),
+        randomised=counts,
+        correlation=[float(values.mean()) for values in found],
+        intervals=[_interval(values) for values in found],
+        another_image=float(np.mean(others)),
+    )
 
 
-def figure(checks: Mapping[str, Any]) -> Figure:
-    """Deletion, insertion and randomisation, beside each other.
-
-    Args:
-        checks: what `check` returned.
-    """
+def figure(checks: Explanations) -> Figure:
+    """Deletion, insertion and randomisation, beside each other."""
     drawn = Figure(figsize=(15, 5.2), dpi=DPI, layout="constrained")
-    drawn.suptitle(f"Does Grad-CAM explain the model? {checks['n']} held-out images")
+    drawn.suptitle(f"Does Grad-CAM explain the model? {checks.n} held-out images")
     deletion, insertion, randomised = drawn.subplots(1, 3)
-    for axes, kind in ((deletion, "deletion"), (insertion, "insertion")):
-        for name, found in checks[kind]["log_odds"].items():
-            low, high = found["area_interval"]
-            label = f"{MAPS[name]}: {found['area']:.2f} ({low:.2f} to {high:.2f})"
-            axes.plot(checks["shares"], found["curve"], color=_COLOURS[name], lw=2, label=label)
+    for axes, curves in ((deletion, checks.deletion), (insertion, checks.insertion)):
+        for name, found in curves.log_odds.items():
+            low, high = found.area_interval
+            label = f"{MAPS[name]}: {found.area:.2f} ({low:.2f} to {high:.2f})"
+            axes.plot(checks.shares, found.curve, color=_COLOURS[name], lw=2, label=label)
         axes.set(xlim=(0, 1), ylabel="Log-odds of the model's answer, mean")
         axes.legend(title="Area under the curve (95 % interval)", frameon=False)
     deletion.set(title="Deletion: lower is better", xlabel="Share of pixels taken away")
     insertion.set(title="Insertion: higher is better", xlabel="Share of pixels put in")
-    _draw_randomisation(randomised, checks["randomisation"])
+    _draw_randomisation(randomised, checks.randomisation)
     for axes in (deletion, insertion, randomised):
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(y=0.25)
     return drawn
 
 
-def _draw_randomisation(axes: Axes, found: Mapping[str, Any]) -> None:
-    mean, places = np.array(found["correlation"]), np.arange(len(found["randomised"]))
-    bars = np.abs(np.array(found["intervals"]).T - mean)
+def _draw_randomisation(axes: Axes, found: Randomisation) -> None:
+    mean, places = np.array(found.correlation), np.arange(len(found.randomised))
+    bars = np.abs(np.array(found.intervals).T - mean)
     style: dict[str, Any] = {"fmt": "o-", "color": _COLOURS["grad_cam"], "lw": 2, "capsize": 3}
     axes.errorbar(places, mean, yerr=bars, label="Same image, 95 % interval", **style)
-    chance = f"Another image: {found['another_image']:.2f}"
-    axes.axhline(found["another_image"], color=_COLOURS["random"], lw=1, ls="--", label=chance)
-    axes.set_xticks(places, [str(count) for count in found["randomised"]])
+    chance = f"Another image: {found.another_image:.2f}"
+    axes.axhline(found.another_image, color=_COLOURS["random"], lw=1, ls="--", label=chance)
+    axes.set_xticks(places, [str(count) for count in found.randomised])
     axes.set(
         title="Randomised weights: lower is better",
-        xlabel=f"Layers randomised, from the head, of {found['layers']}",
+        xlabel=f"Layers randomised, from the head, of {found.layers}",
         ylabel="|Spearman correlation| with the map",
         ylim=(0, 1.05),
     )
@@ -267,26 +256,26 @@ def _follow(grid: npt.NDArray[Any], image: Pixels, donor: Pixels, ask: Ask) -> F
     return ask(asked).reshape(2, -1)
 
 
-def _summary(kind: str, curves: Floats) -> dict[str, dict[str, Any]]:
+def _summary(kind: str, curves: Floats) -> dict[str, Curve]:
     """What `check` tells of curves `[N, maps, steps + 1]`, by map."""
     areas = np.asarray(np.trapezoid(curves, dx=1 / _STEPS, axis=-1))
     by_map = dict(zip(MAPS, areas.T, strict=True))
     better = -1 if kind == "deletion" else 1
     gains = {name: better * (area - by_map["random"]) for name, area in by_map.items()}
     return {
-        name: {
-            "curve": curves[:, at].mean(axis=0).tolist(),
-            "area": float(by_map[name].mean()),
-            "area_interval": _interval(by_map[name]),
-            "gain": float(gains[name].mean()),
-            "gain_interval": _interval(gains[name]),
-            "wins": float((gains[name] > 0).mean()),
-        }
+        name: Curve(
+            curve=curves[:, at].mean(axis=0).tolist(),
+            area=float(by_map[name].mean()),
+            area_interval=_interval(by_map[name]),
+            gain=float(gains[name].mean()),
+            gain_interval=_interval(gains[name]),
+            wins=float((gains[name] > 0).mean()),
+        )
         for at, name in enumerate(MAPS)
     }
 
 
-def _interval(values: Floats) -> list[float]:
+def _interval(values: Floats) -> Interval:
     """The 95 % interval of the mean of `[N]`; images are of different patients."""
     random = np.random.default_rng(_SEED)
     drawn = random.integers(0, len(values), (_RESAMPLES, len(values)))

@@ -3,7 +3,7 @@
 Figures are built with matplotlib's `Figure`, which draws with Agg: no display, no global state.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 from training.data.labelled import LABELS
 from training.drawing import BLUE, DPI, GRAY, ORANGE, save
 from training.evaluation import calibrate
+from training.evaluation.measured import Estimate, Performance
 
 Numbers = npt.NDArray[np.floating[Any]] | npt.NDArray[np.integer[Any]]
 
@@ -26,11 +27,7 @@ CONFUSION_MATRIX, RELIABILITY = "confusion_matrix.png", "reliability.png"
 
 
 def write(
-    folder: Path,
-    logits: Numbers,
-    probabilities: Numbers,
-    labels: Numbers,
-    metrics: Mapping[str, Any],
+    folder: Path, logits: Numbers, probabilities: Numbers, labels: Numbers, found: Performance
 ) -> None:
     """Write the ROC and precision-recall curves, the confusion matrix and the reliability diagram.
 
@@ -39,68 +36,61 @@ def write(
         logits: `[N]`, log-odds of PNEUMONIA before calibration.
         probabilities: `[N]`, calibrated P(PNEUMONIA).
         labels: `[N]` of 0 and 1.
-        metrics: what `evaluate.measure` returned for them.
+        found: what `evaluate.measure` returned for them.
     """
-    save(roc(probabilities, labels, metrics), folder / ROC)
-    save(precision_recall(probabilities, labels, metrics), folder / PRECISION_RECALL)
-    save(confusion_matrix(metrics), folder / CONFUSION_MATRIX)
+    save(roc(probabilities, labels, found), folder / ROC)
+    save(precision_recall(probabilities, labels, found), folder / PRECISION_RECALL)
+    save(confusion_matrix(found), folder / CONFUSION_MATRIX)
     save(reliability(logits, probabilities, labels), folder / RELIABILITY)
 
 
-def with_interval(metrics: Mapping[str, Any], key: str) -> str:
-    """One of `evaluate.measure`'s scalars in words, such as `0.998 (0.995 to 1.000)`."""
-    return _span(metrics[key], metrics["intervals"][key])
-
-
-def roc(probabilities: Numbers, labels: Numbers, metrics: Mapping[str, Any]) -> Figure:
+def roc(probabilities: Numbers, labels: Numbers, found: Performance) -> Figure:
     """The ROC curve, with the operating point and the intervals of its two coordinates."""
     figure, axes = _square("1 - specificity (false positive rate)", "Sensitivity (recall)")
     false_positive, true_positive, _ = roc_curve(labels, probabilities, drop_intermediate=False)
-    area = f"AUC {with_interval(metrics, 'roc_auc')}"
+    area = f"AUC {found.roc_auc}"
     axes.plot(false_positive, true_positive, color=BLUE, lw=2, label=area, clip_on=False)
     axes.plot([0, 1], [0, 1], color=GRAY, lw=1, ls="--", label="Chance")
-    spans = metrics["intervals"]
+    specificity = found.specificity
     _mark_operating_point(
         axes,
-        (1 - metrics["specificity"], metrics["sensitivity"]),
-        ([1 - edge for edge in reversed(spans["specificity"])], spans["sensitivity"]),
-        f"Threshold {metrics['threshold']:.3f}:\n"
-        f"sensitivity {with_interval(metrics, 'sensitivity')}\n"
-        f"specificity {with_interval(metrics, 'specificity')}",
+        Estimate(1 - specificity.value, 1 - specificity.high, 1 - specificity.low),
+        found.sensitivity,
+        f"Threshold {found.threshold:.3f}:\n"
+        f"sensitivity {found.sensitivity}\n"
+        f"specificity {specificity}",
     )
     axes.legend(loc="lower right", frameon=False)
     return figure
 
 
-def precision_recall(probabilities: Numbers, labels: Numbers, metrics: Mapping[str, Any]) -> Figure:
+def precision_recall(probabilities: Numbers, labels: Numbers, found: Performance) -> Figure:
     """The precision-recall curve; its area is the average precision."""
     titles = "Recall (sensitivity)", "Precision (positive predictive value)"
     figure, axes = _square(*titles, (5.6, 6.4))
     precision, recall, _ = precision_recall_curve(labels, probabilities)
-    area = f"Average precision {with_interval(metrics, 'pr_auc')}"
+    area = f"Average precision {found.pr_auc}"
     # The area sums precision times the step in recall that led to it: a staircase.
     axes.step(recall, precision, where="post", color=BLUE, lw=2, label=area, clip_on=False)
     share = float(np.mean(labels))
     axes.axhline(share, color=GRAY, lw=1, ls="--", label=f"Share of PNEUMONIA {share:.3f}")
-    found, spans = metrics["classification_report"], metrics["intervals"]
-    point = found["PNEUMONIA"]
-    edges = spans["classification_report"]["PNEUMONIA"]
+    point = found.classification_report["PNEUMONIA"]
     _mark_operating_point(
         axes,
-        (point["recall"], point["precision"]),
-        (edges["recall"], edges["precision"]),
-        f"Threshold {metrics['threshold']:.3f}:\n"
-        f"recall {with_interval(metrics, 'sensitivity')}\n"
-        f"precision {_span(point['precision'], edges['precision'])}",
+        point["recall"],
+        point["precision"],
+        f"Threshold {found.threshold:.3f}:\n"
+        f"recall {point['recall']}\n"
+        f"precision {point['precision']}",
     )
     figure.legend(loc="outside upper left", frameon=False)
     return figure
 
 
-def confusion_matrix(metrics: Mapping[str, Any]) -> Figure:
+def confusion_matrix(found: Performance) -> Figure:
     """The confusion matrix: counts, and percentages of the images of each label."""
-    figure, axes = _square(f"Answer at threshold {metrics['threshold']:.3f}", "Label", (5.4, 4.8))
-    counts = np.array(metrics["confusion_matrix"])
+    figure, axes = _square(f"Answer at threshold {found.threshold:.3f}", "Label", (5.4, 4.8))
+    counts = np.array([[cell.value for cell in row] for row in found.confusion_matrix])
     shares = counts / counts.sum(axis=1, keepdims=True)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), share in np.ndenumerate(shares):
@@ -183,21 +173,12 @@ def _square(
     return figure, axes
 
 
-def _mark_operating_point(
-    axes: Axes,
-    point: tuple[float, float],
-    spans: tuple[Sequence[float], Sequence[float]],
-    label: str,
-) -> None:
+def _mark_operating_point(axes: Axes, x: Estimate, y: Estimate, label: str) -> None:
     """A dot with the intervals of both coordinates; a bar never reaches past its dot."""
-    x, y = point
-    x_bar, y_bar = (
-        [[max(at - low, 0)], [max(high - at, 0)]]
-        for at, (low, high) in zip(point, spans, strict=True)
-    )
+    x_bar, y_bar = ([[max(at.value - at.low, 0)], [max(at.high - at.value, 0)]] for at in (x, y))
     axes.errorbar(
-        [x],
-        [y],
+        [x.value],
+        [y.value],
         xerr=x_bar,
         yerr=y_bar,
         fmt="o",
@@ -209,11 +190,6 @@ def _mark_operating_point(
         zorder=3,
         clip_on=False,
     )
-
-
-def _span(value: float, interval: Sequence[float]) -> str:
-    low, high = interval
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _wilson(hits: int, trials: int) -> tuple[float, float]:

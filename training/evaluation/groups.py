@@ -1,16 +1,14 @@
 """Groups of patients and projections that are measured apart, since a mean hides the worst."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from training.data.labelled import LABELS, Sample
-from training.evaluation import bootstrap, weighted
+from training.evaluation import bootstrap, suitability, weighted
+from training.evaluation.measured import Group
+from training.evaluation.suitability import Mask, Suitability
 from training.evaluation.weighted import Answered
-
-Mask = npt.NDArray[np.bool_]
 
 LEAST = 10
 """Images of each label, without which a group's figures would tell nothing."""
@@ -63,25 +61,23 @@ def masks(samples: Sequence[Sample]) -> dict[str, Mask]:
 
 
 def measure(
-    found: Answered, samples: Sequence[Sample], resamples: int = RESAMPLES
-) -> dict[str, dict[str, Any]]:
-    """Each group's figures, as plain values that JSON can hold.
+    found: Answered,
+    strange: Suitability,
+    samples: Sequence[Sample],
+    resamples: int = RESAMPLES,
+) -> dict[str, Group]:
+    """Each group's figures, by its name.
 
     Args:
         found: what was answered to N images.
+        strange: what is found strange in them.
         samples: the N images; patients are told apart by name, so across sets by those that
             `datasets.find_all` gives.
         resamples: of the bootstrap, which is seeded.
-
-    Returns:
-        By the group's name: `n` images, `normal` and `pneumonia` among them, `patients`;
-        `roc_auc`, `pr_auc` (average precision), `sensitivity`, `specificity`, `ece`,
-        `coverage_normal` and `coverage_pneumonia` (see `weighted.trust`), and `intervals`: these
-        seven once more, with `[low, high]` of `bootstrap.intervals` in the place of each number.
     """
     patients = np.array([sample.patient for sample in samples])
     return {
-        name: _figures(_part(found, mask), patients[mask].tolist(), resamples)
+        name: _figures(_part(found, mask), strange.of(mask), patients[mask].tolist(), resamples)
         for name, mask in masks(samples).items()
     }
 
@@ -90,23 +86,25 @@ def _part(found: Answered, mask: Mask) -> Answered:
     return Answered(found.truth[mask], found.scores[mask], found.called[mask], found.sets[mask])
 
 
-def _figures(found: Answered, patients: Sequence[str], resamples: int) -> dict[str, Any]:
+def _figures(
+    found: Answered, strange: Suitability, patients: Sequence[str], resamples: int
+) -> Group:
     once = np.ones((1, len(found.truth)))
     roc_auc, pr_auc = weighted.areas(once, found.scores, found.truth)
     report = weighted.reports(weighted.matrices(once, found.truth, found.called))
-    estimates = {
+    values = {
         "roc_auc": roc_auc,
         "pr_auc": pr_auc,
         "sensitivity": report["PNEUMONIA"]["recall"],
         "specificity": report["NORMAL"]["recall"],
         **weighted.trust(once, found),
     }
-    intervals = bootstrap.intervals(found, patients, resamples)
-    return {
-        "n": len(found.truth),
-        "normal": int((found.truth == 0).sum()),
-        "pneumonia": int((found.truth == 1).sum()),
-        "patients": len(set(patients)),
-        **{key: float(estimates[key][0]) for key in FIGURES},
-        "intervals": {key: intervals[key] for key in FIGURES},
-    }
+    told = {key: float(values[key][0]) for key in FIGURES}
+    return Group(
+        n=len(found.truth),
+        normal=int((found.truth == 0).sum()),
+        pneumonia=int((found.truth == 1).sum()),
+        patients=len(set(patients)),
+        **bootstrap.estimates(told, found, patients, resamples),
+        strange=suitability.with_intervals(strange, patients, resamples),
+    )

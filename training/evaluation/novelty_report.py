@@ -17,6 +17,7 @@ from model_store.manifest import Calibration
 from training.data import negatives
 from training.evaluation import suitability
 from training.evaluation.answers import Answering, infer
+from training.evaluation.measured import NoChest, Novelty
 
 Numbers = npt.NDArray[np.floating[Any]]
 
@@ -31,7 +32,7 @@ def measure(
     real: Answers,
     kinds: Mapping[str, negatives.Gray],
     calibration: Calibration,
-) -> dict[str, Any]:
+) -> Novelty:
     """What is found strange in held-out chest X-rays, and in every kind of what is none.
 
     Args:
@@ -39,20 +40,13 @@ def measure(
         real: its answers to chest X-rays of patients that it has not seen.
         kinds: uint8 `[M, 224, 224, 1]` by kind, as `negatives` draws them.
         calibration: the manifest's.
-
-    Returns:
-        `real`, what `suitability.shares` says; `kinds`: the same for each kind, and `auroc`, how
-        well novelty alone tells it from the real ones.
     """
     told = {}
     for kind, images in kinds.items():
         found = infer(engine, images)
         shares = suitability.shares(suitability.judge(found, calibration))
-        told[kind] = shares | {"auroc": separation(real.novelty, found.novelty)}
-    return {
-        "real": suitability.shares(suitability.judge(real, calibration)),
-        "kinds": told,
-    }
+        told[kind] = NoChest(**vars(shares), auroc=separation(real.novelty, found.novelty))
+    return Novelty(suitability.shares(suitability.judge(real, calibration)), told)
 
 
 def separation(real: Numbers, novel: Numbers) -> float:

@@ -6,7 +6,6 @@ them (see `acquisition`)?
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from app.inference.contract import Answers, Engine
 from training.data import labelled, phantoms
 from training.evaluation import acquisition, bootstrap
 from training.evaluation.answers import Answering, infer
+from training.evaluation.measured import Acquisition, Shift, Taken
 from training.evaluation.weighted import Answered
 from training.fit.batches import through_jpeg
 
@@ -44,9 +44,7 @@ def changed() -> dict[str, Callable[[Gray], Gray]]:
     }
 
 
-def measure(
-    engine: Answering, images: labelled.Images, plain: Answers, threshold: float
-) -> dict[str, Any]:
+def measure(engine: Answering, images: labelled.Images, plain: Answers, threshold: float) -> Shift:
     """Figures of the images as they are and as `changed`, and by what acquisition argues for.
 
     Args:
@@ -56,10 +54,7 @@ def measure(
         threshold: PNEUMONIA is answered where probability >= threshold.
 
     Returns:
-        `taken`: for `as they are` and for each key of `changed`, the `roc_auc`, `sensitivity` and
-        `specificity`, and their `intervals` over patients. Where there are five patients of each
-        label or more, `acquisition`: the same figures of acquisition `alone`, and of the model on
-        the images that it argues `against` and on the `rest`; `images`, how many it argues against.
+        Acquisition too where there are five patients of each label or more.
     """
     patients = np.array(images.patients)
     taken = {"as they are": _figures(images.labels, patients, plain.probability, threshold)}
@@ -68,7 +63,7 @@ def measure(
         found = infer(engine, pixels).probability
         taken[name] = _figures(images.labels, patients, found, threshold)
     if not acquisition.has_enough_patients(images):
-        return {"taken": taken}
+        return Shift(taken, None)
     by_acquisition = acquisition.probability(images)
     against = acquisition.against(by_acquisition, images.labels)
     groups = {"against": against, "rest": ~against}
@@ -76,8 +71,8 @@ def measure(
         name: _figures(images.labels[group], patients[group], plain.probability[group], threshold)
         for name, group in groups.items()
     }
-    told["alone"] = _figures(images.labels, patients, by_acquisition, threshold)
-    return {"taken": taken, "acquisition": told | {"images": int(against.sum())}}
+    alone = _figures(images.labels, patients, by_acquisition, threshold)
+    return Shift(taken, Acquisition(**told, alone=alone, images=int(against.sum())))
 
 
 def figure(engine: Engine, threshold: float) -> Figure:
@@ -106,18 +101,17 @@ def _figures(
     patients: npt.NDArray[np.str_],
     probabilities: npt.NDArray[np.floating],
     threshold: float,
-) -> dict[str, Any]:
+) -> Taken:
     truth, scores = labels.astype(np.int64), probabilities.astype(np.float64)
     called = scores >= threshold
     no_sets = np.zeros((len(truth), 2), bool)
     answered = Answered(truth, scores, called.astype(np.int64), no_sets)
-    intervals = bootstrap.intervals(answered, list(patients), _RESAMPLES)
-    return {
+    values = {
         "roc_auc": float(roc_auc_score(truth, scores)),
         "sensitivity": float(called[truth == 1].mean()),
         "specificity": float(1 - called[truth == 0].mean()),
-        "intervals": {key: intervals[key] for key in ("roc_auc", "sensitivity", "specificity")},
     }
+    return Taken(**bootstrap.estimates(values, answered, list(patients), _RESAMPLES))
 
 
 def _cropped(image: Gray) -> Gray:

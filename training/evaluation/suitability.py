@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +10,7 @@ from app.inference.contract import Answers
 from app.reading import lungs
 from model_store.manifest import Calibration
 from training.evaluation import bootstrap
+from training.evaluation.measured import Shares, Strange
 
 Mask = npt.NDArray[np.bool_]
 
@@ -46,15 +46,15 @@ def judge(found: Answers, calibration: Calibration) -> Suitability:
     return Suitability(found.novelty > calibration.novelty_limit, ~np.array(found_lungs))
 
 
-def shares(found: Suitability) -> dict[str, Any]:
-    """The number of `images`, and the share of each of `KINDS`."""
+def shares(found: Suitability) -> Shares:
+    """How many images are strange, of how many."""
     told = {kind: float(getattr(found, kind).mean()) for kind in KINDS}
-    return {"images": len(found.warned)} | told
+    return Shares(len(found.warned), **told)
 
 
 def with_intervals(
     found: Suitability, patients: Sequence[str], resamples: int = RESAMPLES
-) -> dict[str, Any]:
-    """As `shares`, and under `intervals` the 95 % interval of each, over patients."""
-    spans = {kind: bootstrap.interval(getattr(found, kind), patients, resamples) for kind in KINDS}
-    return shares(found) | {"intervals": spans}
+) -> Strange:
+    """As `shares`, with the 95 % interval of each, over patients."""
+    told = {kind: bootstrap.mean(getattr(found, kind), patients, resamples) for kind in KINDS}
+    return Strange(len(found.warned), **told)

@@ -26,6 +26,7 @@ from training.data import balance, labelled
 from training.data.datasets import find_all
 from training.evaluation import calibrate, evaluate, explanations
 from training.evaluation.answers import Answering, infer
+from training.evaluation.measured import to_json
 from training.export import card, openvino_ir
 from training.export.looks import looks
 from training.export.novelty import fit_density
@@ -55,14 +56,14 @@ class Origin:
         command: what trained it.
         seed: of the split, the initialisers and the order.
         about: Markdown for the model card.
-        dice: of the lungs of held-out images, what `lung_training.measured` says.
+        dice: of the lungs of held-out images, by part.
     """
 
     backbone: str
     command: str
     seed: int
     about: str = ""
-    dice: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    dice: Mapping[str, lung_training.Dice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -203,12 +204,12 @@ def describe(version: ModelVersion, parts: dict[str, labelled.Images], origin: O
     """Measure a version on the held-out parts, and write metrics, figures and card into it."""
     loaded = load(version)
     validation, calibration = parts[labelled.VALIDATION], parts[labelled.CALIBRATION]
-    _, metrics = evaluate.examine(version, loaded, validation, version.path, explanations.IMAGES)
-    _, others = evaluate.ask(loaded, calibration, version.manifest.calibration)
-    by_part = {labelled.VALIDATION: metrics, labelled.CALIBRATION: others}
-    told = by_part | {"lungs": origin.dice}
+    _, examined = evaluate.examine(version, loaded, validation, version.path, explanations.IMAGES)
+    _, assessed = evaluate.ask(loaded, calibration, version.manifest.calibration)
+    by_part = {labelled.VALIDATION: examined, labelled.CALIBRATION: assessed}
+    told = to_json(by_part | {"lungs": origin.dice})
     (version.path / evaluate.METRICS_FILE).write_text(json.dumps(told, indent=2) + "\n")
-    card.write(version.path, version.manifest, by_part, origin.dice, origin.about)
+    card.write(version.path, version.manifest, examined, assessed, origin.dice, origin.about)
 
 
 @contextmanager

@@ -134,8 +134,8 @@ def test_a_set_of_one_run_is_measured_without_groups(
     found = ablation.measure(
         ablation.WHOLE, few, marked[chosen], held_out, ablation._network("none")
     )
-    assert found["groups"] == {}
-    assert list(found["held_out"]) == ["child"]
+    assert found.groups == {}
+    assert list(found.held_out) == ["child"]
 
 
 def test_the_whole_image_is_seen_as_it_is_and_pooled_everywhere(

@@ -15,6 +15,7 @@ from training.cli import app
 from training.data import labelled
 from training.evaluation import evaluate, figures, report, suitability
 from training.evaluation.answers import infer
+from training.evaluation.measured import Estimate, to_json
 
 pytestmark = pytest.mark.usefixtures("few_negatives")
 
@@ -36,9 +37,14 @@ LABELS = np.array([1, 0, 1, 0, 1, 0])
 PATIENTS = ["a", "b", "c", "d", "e", "f"]
 
 
+def measured(*scored: Any, **options: Any) -> dict[str, Any]:
+    """As `metrics.json` holds it."""
+    return to_json(evaluate.measure(*scored, **options))
+
+
 def test_measures_by_hand_what_a_small_set_shows() -> None:
     told = calibration(0.65, normal_quantile=0.65, pneumonia_quantile=0.45)
-    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, told, resamples=20)
+    metrics = measured(PROBABILITIES, LABELS, PATIENTS, told, resamples=20)
     assert metrics["confusion_matrix"] == [[2, 1], [1, 2]]
     assert metrics["accuracy"] == pytest.approx(4 / 6)
     assert metrics["sensitivity"] == pytest.approx(2 / 3)
@@ -61,12 +67,12 @@ def test_measures_by_hand_what_a_small_set_shows() -> None:
 
 
 def test_a_probability_at_the_threshold_is_called_pneumonia() -> None:
-    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, calibration(0.7), resamples=1)
+    metrics = measured(PROBABILITIES, LABELS, PATIENTS, calibration(0.7), resamples=1)
     assert metrics["confusion_matrix"] == [[2, 1], [1, 2]]
 
 
 def test_every_figure_has_an_interval_that_holds_it() -> None:
-    metrics = evaluate.measure(*overlapping(200), calibration())
+    metrics = measured(*overlapping(200), calibration())
     assert set(metrics["intervals"]) == {*SCALARS, "confusion_matrix", "classification_report"}
     for key, intervals in metrics["intervals"].items():
         for where, estimate, (low, high) in pairs(metrics[key], intervals, key):
@@ -80,19 +86,19 @@ def test_resampling_few_images_adds_to_the_calibration_error() -> None:
     random = np.random.default_rng(0)
     scores = random.random(100)
     labels = (random.random(100) < scores).astype(int)
-    metrics = evaluate.measure(scores, labels, [str(i) for i in range(100)], calibration())
+    metrics = measured(scores, labels, [str(i) for i in range(100)], calibration())
     low, high = metrics["intervals"]["ece"]
     assert (low + high) / 2 > metrics["ece"] + 0.02
 
 
 def test_the_metrics_are_plain_json() -> None:
-    metrics = evaluate.measure(*overlapping(40), calibration(), resamples=20)
+    metrics = measured(*overlapping(40), calibration(), resamples=20)
     assert json.loads(json.dumps(metrics, allow_nan=False)) == metrics
 
 
 def test_the_interval_of_a_share_is_that_of_its_binomial() -> None:
     probabilities, labels, patients = overlapping(2000)
-    metrics = evaluate.measure(probabilities, labels, patients, calibration())
+    metrics = measured(probabilities, labels, patients, calibration())
     share = metrics["sensitivity"]
     half = 1.96 * np.sqrt(share * (1 - share) / 1000)
     assert metrics["intervals"]["sensitivity"] == pytest.approx(
@@ -101,15 +107,15 @@ def test_the_interval_of_a_share_is_that_of_its_binomial() -> None:
 
 
 def test_the_same_input_gives_the_same_intervals() -> None:
-    first = evaluate.measure(*overlapping(60), calibration(), resamples=250)
-    assert evaluate.measure(*overlapping(60), calibration(), resamples=250) == first
+    first = measured(*overlapping(60), calibration(), resamples=250)
+    assert measured(*overlapping(60), calibration(), resamples=250) == first
 
 
 def test_further_images_of_the_same_patients_tell_nothing_new() -> None:
     probabilities, labels, patients = (np.tile(part, 4) for part in overlapping(100))
-    as_patients = evaluate.measure(probabilities, labels, list(patients), calibration())
-    as_images = evaluate.measure(probabilities, labels, [str(i) for i in range(400)], calibration())
-    once = evaluate.measure(*overlapping(100), calibration())
+    as_patients = measured(probabilities, labels, list(patients), calibration())
+    as_images = measured(probabilities, labels, [str(i) for i in range(400)], calibration())
+    once = measured(*overlapping(100), calibration())
     assert as_patients["patients"] == 100
     for key in SCALARS:
         low, high = as_patients["intervals"][key]
@@ -119,7 +125,7 @@ def test_further_images_of_the_same_patients_tell_nothing_new() -> None:
 
 
 def test_a_label_that_is_never_answered_has_no_precision() -> None:
-    metrics = evaluate.measure(PROBABILITIES, LABELS, PATIENTS, calibration(1.0), resamples=20)
+    metrics = measured(PROBABILITIES, LABELS, PATIENTS, calibration(1.0), resamples=20)
     assert metrics["confusion_matrix"] == [[3, 0], [3, 0]]
     assert metrics["classification_report"]["PNEUMONIA"]["precision"] == 0
     assert metrics["intervals"]["classification_report"]["PNEUMONIA"]["f1-score"] == [0, 0]
@@ -127,7 +133,7 @@ def test_a_label_that_is_never_answered_has_no_precision() -> None:
 
 def test_refuses_images_of_one_label() -> None:
     with pytest.raises(labelled.DataError, match="no PNEUMONIA"):
-        evaluate.measure(PROBABILITIES, np.zeros(6), PATIENTS, calibration())
+        measured(PROBABILITIES, np.zeros(6), PATIENTS, calibration())
 
 
 def test_both_engines_give_the_same_metrics(
@@ -136,7 +142,7 @@ def test_both_engines_give_the_same_metrics(
     images = parts[labelled.CALIBRATION]
     patients = images.patients
     openvino, tensorflow = (
-        evaluate.measure(
+        measured(
             infer(load(tiny_model, choice), images.pixels).probability,
             images.labels,
             patients,
@@ -219,7 +225,7 @@ def test_the_report_tells_what_was_measured_without_a_network(
     pictures, fetched = pages.read(told)
     assert (len(pictures), fetched) == (7, [])
     for key in SCALARS:
-        assert f"<td>{figures.with_interval(metrics, key)}</td>" in told
+        assert f"<td>{Estimate(metrics[key], *metrics['intervals'][key])}</td>" in told
 
 
 def test_without_explanations_none_are_measured_or_drawn(

@@ -30,22 +30,22 @@ def test_the_evidence_for_each_answer_is_told() -> None:
     told = evidence.measure(answered(cam(3, 1) - cam(1, 0)), CALLED, ALL, PATIENTS, 100)
     # Of 2 and 1 all argue for PNEUMONIA.
     assert told.keys() == {"PNEUMONIA"}
-    assert told["PNEUMONIA"]["images"] == 2
-    assert told["PNEUMONIA"]["in_lungs"] == pytest.approx(2 / 3)
-    assert told["PNEUMONIA"]["interval"] == pytest.approx([2 / 3, 2 / 3])
+    assert told["PNEUMONIA"].images == 2
+    assert told["PNEUMONIA"].in_lungs == pytest.approx(2 / 3)
+    assert told["PNEUMONIA"].interval == pytest.approx([2 / 3, 2 / 3])
     normal = evidence.measure(answered(-cam(1, 3)), CALLED, ALL, PATIENTS, 100)
     assert normal.keys() == {"NORMAL"}
-    assert normal["NORMAL"]["in_lungs"] == pytest.approx(1 / 4)
+    assert normal["NORMAL"].in_lungs == pytest.approx(1 / 4)
 
 
 def test_chance_is_the_share_of_the_image_that_the_lungs_take() -> None:
     told = evidence.measure(answered(cam(1, 0)), CALLED, ALL, PATIENTS, 100)
     share = (FOUND > 0.5).mean()
     # Their rim is thinner than a place of this map.
-    assert told["PNEUMONIA"]["of_the_image"] == pytest.approx(share)
+    assert told["PNEUMONIA"].of_the_image == pytest.approx(share)
 
 
 def test_images_without_lungs_tell_nothing() -> None:
     without = np.array([False, False, True, False])
     told = evidence.measure(answered(cam(1, 0)), CALLED, without, PATIENTS, 100)
-    assert told["PNEUMONIA"]["images"] == 1
+    assert told["PNEUMONIA"].images == 1

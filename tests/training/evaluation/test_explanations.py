@@ -1,6 +1,5 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from app.inference.load import load
 from model_store.store import ModelVersion
 from training.data import labelled
 from training.evaluation import explanations
+from training.evaluation.measured import Explanations, to_json
 
 PATCH = 32
 
@@ -44,52 +44,53 @@ def images(count: int = 12) -> labelled.Images:
 
 
 @pytest.fixture(scope="module")
-def checks(tiny_model: ModelVersion) -> dict[str, Any]:
+def checks(tiny_model: ModelVersion) -> Explanations:
     return explanations.check(tiny_model, Corner(), images(), 8)
 
 
-def test_a_map_that_points_at_the_evidence_takes_it_away_at_once(checks: dict[str, Any]) -> None:
+def test_a_map_that_points_at_the_evidence_takes_it_away_at_once(checks: Explanations) -> None:
     """The patch is 2 % of the pixels: all of it is within the first tenth."""
     for name in ("grad_cam", "occlusion"):
-        whole, *rest = checks["deletion"]["log_odds"][name]["curve"]
+        whole, *rest = checks.deletion.log_odds[name].curve
         assert whole > rest[0]
         assert rest == pytest.approx([rest[0]] * 10)
-        none, *rest = checks["insertion"]["log_odds"][name]["curve"]
+        none, *rest = checks.insertion.log_odds[name].curve
         assert rest == pytest.approx([whole] * 10)
         assert none < whole
 
 
 @pytest.mark.parametrize("kind", explanations.KINDS)
 @pytest.mark.parametrize("measure", ["log_odds", "probability"])
-def test_such_a_map_beats_a_misplaced_one(checks: dict[str, Any], kind: str, measure: str) -> None:
-    found = checks[kind][measure]
+def test_such_a_map_beats_a_misplaced_one(checks: Explanations, kind: str, measure: str) -> None:
+    found = getattr(getattr(checks, kind), measure)
     for name in ("grad_cam", "occlusion"):
-        assert found[name]["gain"] > 0
-        assert found[name]["gain_interval"][0] > 0
-        assert found[name]["wins"] > 0.5
-    assert found["random"]["gain"] == 0
-    assert found["random"]["wins"] == 0
+        assert found[name].gain > 0
+        assert found[name].gain_interval[0] > 0
+        assert found[name].wins > 0.5
+    assert found["random"].gain == 0
+    assert found["random"].wins == 0
 
 
 def test_a_map_that_points_away_from_the_evidence_does_not(tiny_model: ModelVersion) -> None:
     found = explanations.check(tiny_model, Corner(right=False), images(), 8)
-    for kind in explanations.KINDS:
-        assert found[kind]["log_odds"]["grad_cam"]["gain"] < 0
-        assert found[kind]["log_odds"]["occlusion"]["gain"] > 0
+    for curves in (found.deletion, found.insertion):
+        assert curves.log_odds["grad_cam"].gain < 0
+        assert curves.log_odds["occlusion"].gain > 0
 
 
-def test_an_area_lies_within_its_interval(checks: dict[str, Any]) -> None:
-    for kind in explanations.KINDS:
-        for found in checks[kind]["log_odds"].values():
-            low, high = found["area_interval"]
-            assert low <= found["area"] <= high
-            assert found["area"] == pytest.approx(np.trapezoid(found["curve"], checks["shares"]))
+def test_an_area_lies_within_its_interval(checks: Explanations) -> None:
+    for curves in (checks.deletion, checks.insertion):
+        for found in curves.log_odds.values():
+            low, high = found.area_interval
+            assert low <= found.area <= high
+            assert found.area == pytest.approx(np.trapezoid(found.curve, checks.shares))
 
 
 def test_the_checks_are_plain_json_and_the_same_again(
-    checks: dict[str, Any], tiny_model: ModelVersion
+    checks: Explanations, tiny_model: ModelVersion
 ) -> None:
-    assert json.loads(json.dumps(checks, allow_nan=False)) == checks
+    told = to_json(checks)
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert explanations.check(tiny_model, Corner(), images(), 8) == checks
 
 
@@ -141,13 +142,13 @@ def test_a_randomised_model_has_other_maps(
     tiny_model: ModelVersion, parts: dict[str, labelled.Images]
 ) -> None:
     found = explanations.randomisation(tiny_model, parts[labelled.VALIDATION].pixels)
-    assert (found["layers"], found["randomised"]) == (3, [0, 1, 2, 3])
-    assert found["correlation"][0] == pytest.approx(1)
-    assert found["correlation"][-1] < 0.7
-    for mean, (low, high) in zip(found["correlation"], found["intervals"], strict=True):
+    assert (found.layers, found.randomised) == (3, [0, 1, 2, 3])
+    assert found.correlation[0] == pytest.approx(1)
+    assert found.correlation[-1] < 0.7
+    for mean, (low, high) in zip(found.correlation, found.intervals, strict=True):
         assert low <= mean + 1e-9
         assert mean <= high + 1e-9
-    assert 0 < found["another_image"] < 1
+    assert 0 < found.another_image < 1
 
 
 def test_correlates_ranks_and_not_values() -> None:
@@ -209,16 +210,16 @@ def test_the_real_engine_is_asked_too(
     found = explanations.check(
         tiny_model, load(tiny_model, "openvino"), parts[labelled.CALIBRATION], 8
     )
-    assert found["n"] == 8
-    assert found["deletion"]["log_odds"]["occlusion"]["gain"] > 0
+    assert found.n == 8
+    assert found.deletion.log_odds["occlusion"].gain > 0
 
 
-def test_the_figure_shows_all_three_checks(checks: dict[str, Any]) -> None:
+def test_the_figure_shows_all_three_checks(checks: Explanations) -> None:
     deletion, insertion, randomised = explanations.figure(checks).axes
-    for axes, kind in ((deletion, "deletion"), (insertion, "insertion")):
+    for axes, curves in ((deletion, checks.deletion), (insertion, checks.insertion)):
         assert len(axes.lines) == len(explanations.MAPS)
         legend = axes.get_legend()
         assert legend is not None
         told = [text.get_text() for text in legend.get_texts()]
-        assert f"Grad-CAM: {checks[kind]['log_odds']['grad_cam']['area']:.2f}" in told[0]
+        assert f"Grad-CAM: {curves.log_odds['grad_cam'].area:.2f}" in told[0]
     assert [text.get_text() for text in randomised.get_xticklabels()] == ["0", "1", "2", "3"]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from scipy.special import logit
 from tests.training.evaluation.scored import calibration
 from training import drawing
 from training.evaluation import evaluate, figures
+from training.evaluation.measured import Estimate, Performance
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.arange(200) % 2
@@ -17,7 +19,7 @@ LOGITS = 2 * logit(PROBABILITIES) - 1
 
 
 @pytest.fixture(scope="module")
-def metrics() -> dict[str, Any]:
+def metrics() -> Performance:
     patients = [str(i) for i in range(200)]
     return evaluate.measure(PROBABILITIES, LABELS, patients, calibration(), resamples=100)
 
@@ -31,7 +33,7 @@ def texts(axes: Any) -> list[str]:
     return [text.get_text() for text in axes.texts]
 
 
-def test_writes_four_png_files(metrics: dict[str, Any], tmp_path: Path) -> None:
+def test_writes_four_png_files(metrics: Performance, tmp_path: Path) -> None:
     figures.write(tmp_path / "figures", LOGITS, PROBABILITIES, LABELS, metrics)
     names = ["confusion_matrix.png", "precision_recall.png", "reliability.png", "roc.png"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == names
@@ -43,7 +45,7 @@ def test_writes_four_png_files(metrics: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_a_figure_is_saved_with_a_palette_of_so_many_colours(
-    metrics: dict[str, Any], tmp_path: Path
+    metrics: Performance, tmp_path: Path
 ) -> None:
     drawing.save(figures.roc(PROBABILITIES, LABELS, metrics), tmp_path / "roc.png", colours=16)
     with Image.open(tmp_path / "roc.png") as picture:
@@ -52,28 +54,28 @@ def test_a_figure_is_saved_with_a_palette_of_so_many_colours(
 
 
 def test_the_curves_carry_areas_with_intervals_and_pass_the_operating_point(
-    metrics: dict[str, Any],
+    metrics: Performance,
 ) -> None:
     roc = figures.roc(PROBABILITIES, LABELS, metrics)
-    low, high = metrics["intervals"]["roc_auc"]
-    assert f"AUC {metrics['roc_auc']:.3f} ({low:.3f} to {high:.3f})" in legend(roc)
+    area = metrics.roc_auc
+    assert f"AUC {area.value:.3f} ({area.low:.3f} to {area.high:.3f})" in legend(roc)
     curve = roc.axes[0].lines[0].get_xydata()
-    point = [1 - metrics["specificity"], metrics["sensitivity"]]
+    point = [1 - metrics.specificity.value, metrics.sensitivity.value]
     assert np.abs(np.asarray(curve) - point).sum(axis=1).min() < 1e-9
 
     precision_recall = figures.precision_recall(PROBABILITIES, LABELS, metrics)
     assert any(
-        f"Average precision {metrics['pr_auc']:.3f}" in text for text in legend(precision_recall)
+        f"Average precision {metrics.pr_auc.value:.3f}" in text for text in legend(precision_recall)
     )
     curve = precision_recall.axes[0].lines[0].get_xydata()
-    found = metrics["classification_report"]["PNEUMONIA"]
-    point = [found["recall"], found["precision"]]
+    found = metrics.classification_report["PNEUMONIA"]
+    point = [found["recall"].value, found["precision"].value]
     assert np.abs(np.asarray(curve) - point).sum(axis=1).min() < 1e-9
 
 
-def test_the_confusion_matrix_has_counts_and_shares_of_rows() -> None:
-    found = {"confusion_matrix": [[30, 10], [1, 1999]], "threshold": 0.5}
-    axes = figures.confusion_matrix(found).axes[0]
+def test_the_confusion_matrix_has_counts_and_shares_of_rows(metrics: Performance) -> None:
+    counts = [[Estimate(count, 0, 0) for count in row] for row in ([30, 10], [1, 1999])]
+    axes = figures.confusion_matrix(replace(metrics, confusion_matrix=counts)).axes[0]
     assert texts(axes) == ["30", "75.0%", "10", "25.0%", "1", "0.1%", "1,999", "100.0%"]
 
 
@@ -94,9 +96,9 @@ def test_the_reliability_diagram_bins_by_probability() -> None:
     assert legend(figure)[1:] == ["Before calibration: ECE 0.083", "Calibrated: ECE 0.132"]
 
 
-def test_the_reliability_diagram_tells_the_error_that_is_measured(metrics: dict[str, Any]) -> None:
+def test_the_reliability_diagram_tells_the_error_that_is_measured(metrics: Performance) -> None:
     figure = figures.reliability(LOGITS, PROBABILITIES, LABELS)
-    assert legend(figure)[2] == f"Calibrated: ECE {metrics['ece']:.3f}"
+    assert legend(figure)[2] == f"Calibrated: ECE {metrics.ece.value:.3f}"
 
 
 def test_figures_leave_no_global_state() -> None:

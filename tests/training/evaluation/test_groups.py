@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from training.data.labelled import Sample
 from training.evaluation import calibrate, groups
+from training.evaluation.measured import to_json
+from training.evaluation.suitability import Suitability
 from training.evaluation.weighted import Answered
 
 
@@ -27,6 +30,12 @@ def answered(found: list[Sample]) -> Answered:
     scores = np.clip(random.normal(0.35 + 0.3 * truth, 0.2), 0, 1)
     sets = np.stack([scores < 0.7, scores > 0.3], axis=1)
     return Answered(truth, scores, (scores >= 0.5).astype(np.int64), sets)
+
+
+def measured(told: Answered, found: list[Sample]) -> dict[str, Any]:
+    """As `metrics.json` holds it; nothing is strange."""
+    nothing = np.zeros(len(found), bool)
+    return to_json(groups.measure(told, Suitability(nothing, nothing), found, 200))
 
 
 def test_groups_are_told_by_what_is_known() -> None:
@@ -73,12 +82,12 @@ def test_a_group_of_few_images_of_a_label_is_left_out() -> None:
 def test_each_groups_figures_are_those_of_its_images() -> None:
     found = [*samples(60, population="child"), *samples(30, population="adult", view="AP")]
     told = answered(found)
-    measured = groups.measure(told, found, resamples=200)
-    assert list(measured) == ["children", "adults", "adults AP"]
+    by_name = measured(told, found)
+    assert list(by_name) == ["children", "adults", "adults AP"]
     mask = groups.masks(found)["adults"]
     truth, scores = told.truth[mask], told.scores[mask]
-    figures = measured["adults"]
-    assert figures == measured["adults AP"]
+    figures = by_name["adults"]
+    assert figures == by_name["adults AP"]
     counts = {key: figures[key] for key in ("n", "normal", "pneumonia", "patients")}
     assert counts == {"n": 60, "normal": 30, "pneumonia": 30, "patients": 30}
     assert figures["roc_auc"] == pytest.approx(roc_auc_score(truth, scores))
@@ -93,7 +102,7 @@ def test_each_groups_figures_are_those_of_its_images() -> None:
         assert low < high
         if key != "ece":
             assert low <= figures[key] <= high
-    json.dumps(measured, allow_nan=False)
+    json.dumps(by_name, allow_nan=False)
 
 
 def test_intervals_draw_patients() -> None:
@@ -105,6 +114,6 @@ def test_intervals_draw_patients() -> None:
     once = answered(alone)
     each = np.repeat(np.arange(len(alone)), 2)
     twice = Answered(once.truth[each], once.scores[each], once.called[each], once.sets[each])
-    doubled = groups.measure(twice, [alone[i] for i in each], 200)["children"]["intervals"]
-    for key, interval in groups.measure(once, alone, 200)["children"]["intervals"].items():
+    doubled = measured(twice, [alone[i] for i in each])["children"]["intervals"]
+    for key, interval in measured(once, alone)["children"]["intervals"].items():
         assert doubled[key] == pytest.approx(interval)

@@ -7,6 +7,7 @@ from app.inference.contract import Answers
 from tests.answered import answers
 from tests.model_store import made
 from training.evaluation import novelty_report
+from training.evaluation.measured import to_json
 
 
 class Brightness:
@@ -36,7 +37,7 @@ def test_measure_tells_of_the_real_images_and_of_each_kind() -> None:
     real = answers([10.0, 20.0, 30.0, 60.0])
     calibration = made.manifest().calibration.model_copy(update={"novelty_limit": 50.0})
     measured = novelty_report.measure(Brightness(), real, kinds, calibration)
-    assert measured == {
+    assert to_json(measured) == {
         "real": {"images": 4, "warned": 0.25, "without_lungs": 0.0, "told_apart": 0.25},
         "kinds": {
             "bright": {

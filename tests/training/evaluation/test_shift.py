@@ -11,6 +11,7 @@ from tests.answered import answers
 from training.data import labelled
 from training.evaluation import shift
 from training.evaluation.answers import infer
+from training.evaluation.measured import to_json
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -81,7 +82,8 @@ def measured(
     read: Callable[[Images], Floats], images: labelled.Images, threshold: float
 ) -> dict[str, Any]:
     engine = Reads(read)
-    return shift.measure(engine, images, infer(engine, images.pixels), threshold / 255)
+    found = shift.measure(engine, images, infer(engine, images.pixels), threshold / 255)
+    return to_json(found)
 
 
 def estimates(row: dict[str, Any]) -> tuple[float, float, float]:

@@ -6,6 +6,7 @@ import pytest
 from tests.answered import answers, lungs
 from tests.model_store import made
 from training.evaluation import suitability
+from training.evaluation.measured import Shares
 from training.evaluation.suitability import Suitability
 
 CALIBRATION = made.manifest().calibration
@@ -24,12 +25,9 @@ def test_it_judges_as_the_service_does() -> None:
 
 def test_either_tells_an_image_apart() -> None:
     assert FOUND.told_apart.tolist() == [True, False, True, True]
-    assert suitability.shares(FOUND) == {
-        "images": 4,
-        "warned": 0.5,
-        "without_lungs": 0.5,
-        "told_apart": 0.75,
-    }
+    assert suitability.shares(FOUND) == Shares(
+        images=4, warned=0.5, without_lungs=0.5, told_apart=0.75
+    )
 
 
 def test_some_of_the_images() -> None:
@@ -40,10 +38,9 @@ def test_some_of_the_images() -> None:
 
 def test_intervals_draw_patients() -> None:
     tiled = Suitability(np.tile(FOUND.warned, 25), np.tile(FOUND.without_lungs, 25))
-    each = suitability.with_intervals(tiled, [str(i) for i in range(100)], 500)
-    low, high = each["intervals"]["warned"]
+    each = suitability.with_intervals(tiled, [str(i) for i in range(100)], 500).warned
     # 0.5 -+ 1.96 * sqrt(0.5 * 0.5 / 100)
-    assert (low, high) == pytest.approx((0.4, 0.6), abs=0.03)
+    assert (each.low, each.high) == pytest.approx((0.4, 0.6), abs=0.03)
     # The images of two patients are all warned of, those of two others never.
-    few = suitability.with_intervals(tiled, [str(i % 4) for i in range(100)], 500)
-    assert few["intervals"]["warned"] == [0, 1]
+    few = suitability.with_intervals(tiled, [str(i % 4) for i in range(100)], 500).warned
+    assert (few.low, few.high) == (0, 1)

@@ -146,9 +146,9 @@ def test_the_dice_coefficients_of_held_out_images_are_kept(finished: Path, folde
     assert told.keys() == {labelled.VALIDATION, labelled.CALIBRATION}
     parts = labelled.split(find_all(config(folder).sets), 0)
     for part, one in told.items():
-        assert one["images"] == sum(sample.population == "child" for sample in parts[part])
-        assert 0 <= one["lowest_percent"] <= one["median"] <= 1
-        assert 0 <= one["mean"] <= 1
+        assert one.images == sum(sample.population == "child" for sample in parts[part])
+        assert 0 <= one.lowest_percent <= one.median <= 1
+        assert 0 <= one.mean <= 1
 
 
 def test_held_out_patients_take_part_in_no_round(
