@@ -1,5 +1,6 @@
-"""Too many failures in a row; the rest is in `test_command`, with real files."""
+"""Failures of all kinds; the rest is in `test_command`, with real files."""
 
+import asyncio
 from io import StringIO
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from app.archive.journal import Journal
 from app.archive.outputs import Outputs
 from app.archive.progress import Progress
 from app.archive.readings import Readings
+from app.archive.row import Row, empty
 from app.errors import ArchiveError
 from app.main import load_reader
 from app.reading.metrics import Metrics
@@ -35,3 +37,23 @@ def test_only_failures_in_a_row_count(readings: Readings) -> None:
 def test_failures_of_an_earlier_run_do_not_count(readings: Readings) -> None:
     for _ in range(10):
         readings._note(BAD, known=True)
+
+
+class Failing(Outputs):
+    async def write(self, *_: object) -> None:
+        raise RuntimeError("secret")
+
+
+def test_results_that_fail_end_nothing_and_the_answer_stays(
+    settings: Settings, tmp_path: Path, xray: bytes
+) -> None:
+    async def read() -> Row:
+        reader = load_reader(settings, Metrics())
+        journal = Journal(tmp_path / "journal", {})
+        readings = Readings(reader, journal, Failing(), Progress(StringIO()), max_failures=3)
+        async with reader.running():
+            return await readings._read(empty("a", reader.model), xray)
+
+    found = asyncio.run(read())
+    assert (found.label, found.problem) == ("PNEUMONIA", "internal_error")
+    assert found.detail == "RuntimeError while its results were written."
