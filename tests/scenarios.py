@@ -88,6 +88,22 @@ def read(model_root: Path, folder: Path) -> None:
         assert len(stored) == 2
 
 
+def archive(model_root: Path, folder: Path) -> None:
+    """Read a folder of images into a table, with all that can be written beside it."""
+    from tests import synthetic
+    from tests.app.dicom_results import given
+
+    images = folder / "images"
+    images.mkdir()
+    (images / "a.png").write_bytes(synthetic.encode(synthetic.chest(1)))
+    (images / "b.dcm").write_bytes(given.source_file())
+    options = ["--overlays", folder / "overlays", "--dicom", folder / "dicom"]
+    arguments = ["archive", images, "--out", folder / "out.csv", *options]
+    environment = _environment(model_store=model_root, engine="openvino")
+    subprocess.run([*_COMMAND, *map(str, arguments)], env=environment, check=True)
+    assert len((folder / "out.csv").read_text().splitlines()) == 3
+
+
 def signed(model_root: Path, folder: Path) -> None:
     """Sign a model by the command of model-signing, and load it as the service does."""
     from app.main import load_reader

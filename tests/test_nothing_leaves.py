@@ -17,6 +17,7 @@ SCENARIOS = [
     ("serve", "tensorflow"),
     ("dicom_node",),
     ("read",),
+    ("archive",),
     ("signed",),
     ("fit",),
     ("evaluate", "openvino"),

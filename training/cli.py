@@ -238,3 +238,43 @@ def evaluate(
     samples = datasets.find(dataset, data_dir)
     metrics = run_evaluate(model, load(model, engine), samples, out, explanations)
     typer.echo(f"\n{summary(metrics)}\n\nwrote {out}")
+
+
+@app.command()
+def commission(
+    table: Annotated[Path, typer.Argument(help="what `pneumoscope archive` wrote of the images")],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            help="CSV of label, and of file, sop_instance_uid or sha256; see docs/data.md"
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="where profile.json and report.html are written")
+    ],
+    sensitivity: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="that the site asks for")
+    ] = 0.95,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=0.999,
+            help="the share of PNEUMONIA where the model will be used; that of the labels, if not"
+            " given",
+        ),
+    ] = None,
+) -> None:
+    """Measure on a site's own labelled images whether a model's numbers hold there.
+
+    OUT/report.html tells discrimination, calibration, coverage, how many
+    images are unlike the training images, and each group of patients, with
+    95 % intervals and how many more images would be needed.
+    OUT/profile.json has the prevalence, the threshold for the sensitivity
+    that is asked for and the limits of the prediction sets, bound to the
+    model by its digest. Neither holds anything of an image.
+    """
+    from training.evaluation.commission import commission as run_commission
+
+    run_commission(table, labels, out, sensitivity, prevalence)
+    typer.echo(f"wrote {out}")

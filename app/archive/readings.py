@@ -15,7 +15,7 @@ from app.archive.files import Found
 from app.archive.journal import Journal
 from app.archive.outputs import Outputs
 from app.archive.progress import Progress
-from app.archive.read import UNREADABLE_FILE, UNREADABLE_FOLDER, read
+from app.archive.read import INTERNAL_ERROR, UNREADABLE_FILE, UNREADABLE_FOLDER, read
 from app.archive.row import Row, empty
 from app.errors import ArchiveError, ImageError
 from app.reading.reader import Reader
@@ -112,6 +112,13 @@ class Readings:
                 await self._outputs.write(self._reader, reading, data)
             except ImageError as error:
                 row = row.failed(error.code, str(error))
+            # The disk's, which is the same for all others.
+            except ArchiveError:
+                raise
+            # As in reading: one bad file must not end the others.
+            except Exception as error:
+                detail = f"{type(error).__name__} while its results were written."
+                row = row.failed(INTERNAL_ERROR, detail)
         return row
 
     def _note(self, row: Row, known: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from app.archive.row import Row
 from app.errors import ArchiveError
@@ -54,6 +54,55 @@ def write(path: Path, rows: Iterable[Row]) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise ArchiveError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def read(path: Path) -> list[Row]:
+    """The rows of a table that `write` wrote.
+
+    Raises:
+        ArchiveError: it is none, or cannot be read.
+    """
+    writer(path)
+    try:
+        return [_row(fields) for fields in _READERS[path.suffix](path)]
+    except OSError as error:
+        raise ArchiveError(f"{path} cannot be read: {error.strerror or error}.") from error
+    # Each library has its own errors for what is no such table.
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArchiveError(f"{path} is no table of `pneumoscope archive`.") from error
+
+
+def _row(fields: dict[str, Any]) -> Row:
+    """A row of values, which are text where the table knows no types."""
+    return Row(**{name: _typed(fields[name], kind) for name, kind in get_type_hints(Row).items()})
+
+
+def _typed(value: Any, kind: Any) -> Any:
+    if kind == tuple[str, ...]:
+        return tuple(value.split() if isinstance(value, str) else value)
+    if not isinstance(value, str) or kind is str:
+        return value
+    if value == "" or kind == str | None:
+        return value or None
+    return value == "true" if kind == bool | None else get_args(kind)[0](value)
+
+
+def _read_json_lines(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _read_csv(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _read_parquet(path: Path) -> list[dict[str, Any]]:
+    from pyarrow import parquet
+
+    with path.open("rb") as file:
+        rows: list[dict[str, Any]] = parquet.read_table(file).to_pylist()
+    return rows
 
 
 def _write_json_lines(path: Path, rows: Iterable[Row]) -> None:
@@ -103,4 +152,9 @@ _WRITERS: dict[str, Write] = {
     ".parquet": _write_parquet,
     ".csv": _write_csv,
     ".jsonl": _write_json_lines,
+}
+_READERS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+    ".parquet": _read_parquet,
+    ".csv": _read_csv,
+    ".jsonl": _read_json_lines,
 }

@@ -86,3 +86,20 @@ def test_parquet_without_its_library_is_told(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ArchiveError, match=r"pip install 'pneumoscope\[archive\]'"):
         tables.writer(Path("out.parquet"))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_was_written_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    tables.write(path, ROWS)
+    assert tables.read(path) == ROWS
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_another_table_is_told(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out{suffix}"
+    with pytest.raises(ArchiveError, match="cannot be read: No such file"):
+        tables.read(path)
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ArchiveError, match="is no table of"):
+        tables.read(path)

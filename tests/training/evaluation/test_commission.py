@@ -1,0 +1,84 @@
+"""`python -m training commission`, from the archive's table to the report."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app.archive import tables
+from app.reading.site_profile import SiteProfile
+from tests import pages
+from tests.training.site_rows import drawn, row, write
+from training.cli import app
+from training.evaluation import site
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(site, "RESAMPLES", 200)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Answers to 120 images, with one that failed and one that nobody labelled."""
+    rows, labels = drawn(120)
+    failed = row(900, 0, label=None, problem="not_a_chest_xray")
+    tables.write(tmp_path / "rows.csv", [*rows, failed, row(901, 0.2)])
+    lines = [
+        {"file": one.path, "label": label, "age": "50" if number % 2 else "5"}
+        for number, (one, label) in enumerate(zip(rows, labels, strict=True))
+    ]
+    lines.append({"file": failed.path, "label": "NORMAL", "age": ""})
+    write(tmp_path / "labels.csv", lines, ";")
+    return tmp_path / "rows.csv"
+
+
+def _run(table: Path, *options: str) -> tuple[int, str]:
+    folder = table.parent
+    given = [str(table), "--labels", str(folder / "labels.csv"), "--out", str(folder / "site")]
+    result = CliRunner().invoke(app, ["commission", *given, *options])
+    return result.exit_code, result.output
+
+
+def test_it_writes_a_profile_and_one_page(table: Path) -> None:
+    status, said = _run(table, "--sensitivity", "0.9", "--prevalence", "0.1")
+
+    assert status == 0, said
+    folder = table.parent / "site"
+    profile = SiteProfile.model_validate_json((folder / "profile.json").read_bytes())
+    assert (profile.images, profile.prevalence) == (120, 0.1)
+    page = (folder / "report.html").read_text()
+    assert pages.read(page) == ([], [])
+    for told in (
+        "1 for <code>not_a_chest_xray</code>",
+        "1 images that were read have no label",
+        "<td>children</td>",
+        "<td>adults</td>",
+        "not a medical device",
+    ):
+        assert told in page
+    for secret in ("xray.png", "/data/"):
+        assert secret not in page
+        assert secret not in json.dumps(profile.model_dump(mode="json"))
+
+
+def test_few_images_are_told_how_many_more_it_takes(table: Path) -> None:
+    status, _ = _run(table, "--sensitivity", "0.99")
+    assert status == 0
+    page = (table.parent / "site" / "report.html").read_text()
+    assert "it takes 39 more images of PNEUMONIA" in page
+
+
+def test_answers_of_two_models_are_not_measured_as_one(table: Path) -> None:
+    tables.write(table, [*tables.read(table), row(902, 0.3, model_digest="e" * 64)])
+    status, said = _run(table)
+    assert status == 1
+    assert "has the answers of 2 models; it needs one." in said
+
+
+def test_another_file_is_told_in_one_sentence(table: Path) -> None:
+    table.write_text("hello\n1\n")
+    status, said = _run(table)
+    assert status == 1
+    assert "is no table of `pneumoscope archive`" in said

@@ -1,0 +1,37 @@
+"""What `python -m training commission` does."""
+
+from pathlib import Path
+
+from app.archive import tables
+from training.data import site as sites
+from training.data.labelled import DataError
+from training.evaluation import site_report
+from training.evaluation.site import measure
+
+PROFILE, REPORT = "profile.json", "report.html"
+
+
+def commission(
+    table: Path, labels: Path, out: Path, sensitivity: float, prevalence: float | None = None
+) -> None:
+    """Measure a model on a site's own images, and write the profile and the report.
+
+    Args:
+        table: what `pneumoscope archive` wrote.
+        labels: as `training.data.site` describes them.
+        out: the folder of `profile.json` and `report.html`.
+        sensitivity: that the site asks for.
+        prevalence: the share of PNEUMONIA where the model will be used; if not given, that of the
+            labelled images.
+
+    Raises:
+        ArchiveError: the table cannot be read.
+        DataError: the labels cannot be used, or the answers are not of one model.
+    """
+    rows = tables.read(table)
+    if len(models := {row.model_digest for row in rows}) != 1:
+        raise DataError(f"{table} has the answers of {len(models)} models; it needs one.")
+    measured = measure(sites.join(rows, labels), sensitivity, prevalence)
+    out.mkdir(parents=True, exist_ok=True)
+    measured.profile.write(out / PROFILE)
+    (out / REPORT).write_text(site_report.page(measured))
