@@ -14,11 +14,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 # The extras whose packages a part may import, beside what is always installed.
 EXTRAS = {
-    "app": ("gpu",),
+    "app": ("archive", "gpu"),
     "model_store": ("signing",),
     "training": ("training",),
     "benchmarks": ("benchmarks",),
-    "tests": ("dev", "signing", "training"),
+    "tests": ("archive", "dev", "signing", "training"),
 }
 PROVIDERS = packages_distributions()
 

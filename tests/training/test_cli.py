@@ -25,7 +25,7 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_the_commands_are_listed() -> None:
     code, output = run("--help")
     assert code == 0
-    assert {"download", "evaluate", "export", "fit", "lungs"} == COMMANDS.keys()
+    assert {"commission", "download", "evaluate", "export", "fit", "lungs"} == COMMANDS.keys()
     assert all(command in output for command in COMMANDS)
 
 

@@ -17,6 +17,7 @@ from app.codes import WarningCode
 from app.reading.site_profile import SiteProfile, Threshold
 from training.data.site import Site
 from training.evaluation import bootstrap, calibrate, groups, weighted
+from training.evaluation.suitability import Mask
 from training.evaluation.weighted import Answered
 
 Floats = npt.NDArray[np.float64]
@@ -204,7 +205,7 @@ def predictive_values(
     )
 
 
-def _group(found: Answered, patients: npt.NDArray[np.str_], mask: groups.Mask) -> Group:
+def _group(found: Answered, patients: npt.NDArray[np.str_], mask: Mask) -> Group:
     ill, well = mask & (found.truth == 1), mask & (found.truth == 0)
     part = Answered(found.truth[mask], found.scores[mask], found.called[mask], found.sets[mask])
     return Group(
@@ -218,10 +219,11 @@ def _group(found: Answered, patients: npt.NDArray[np.str_], mask: groups.Mask) -
 def _figures(found: Answered, patients: list[str]) -> dict[str, tuple[float, list[float]]]:
     once = np.ones((1, len(found.truth)))
     roc_auc, pr_auc = weighted.areas(once, found.scores, found.truth)
-    estimates = {"roc_auc": roc_auc, "pr_auc": pr_auc, **weighted.trust(once, found)}
-    intervals = bootstrap.intervals(found, patients, RESAMPLES)
+    values = {"roc_auc": roc_auc, "pr_auc": pr_auc, **weighted.trust(once, found)}
     names = ("roc_auc", "pr_auc", "ece", "brier")
-    return {name: (float(estimates[name][0]), intervals[name]) for name in names}
+    chosen = {name: float(values[name][0]) for name in names}
+    estimates = bootstrap.estimates(chosen, found, patients, RESAMPLES)
+    return {name: (one.value, [one.low, one.high]) for name, one in estimates.items()}
 
 
 def _share(true: npt.NDArray[np.bool_], patients: list[str]) -> Share:
@@ -232,8 +234,8 @@ def _share(true: npt.NDArray[np.bool_], patients: list[str]) -> Share:
     """
     count, of = int(true.sum()), len(true)
     wilson = binomtest(count, of).proportion_ci(method="wilson")
-    drawn = bootstrap.interval(true, patients, RESAMPLES)
-    return Share(count, of, min(wilson.low, drawn[0]), max(wilson.high, drawn[1]))
+    drawn = bootstrap.mean(true, patients, RESAMPLES)
+    return Share(count, of, min(wilson.low, drawn.low), max(wilson.high, drawn.high))
 
 
 def _of(patients: list[str], mask: npt.NDArray[np.bool_]) -> list[str]:
