@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -207,11 +208,14 @@ def test_what_argues_for_nothing_lies_between_what_argues_for_and_against() -> N
 def test_the_real_engine_is_asked_too(
     tiny_model: ModelVersion, parts: dict[str, labelled.Images]
 ) -> None:
-    found = explanations.check(
-        tiny_model, load(tiny_model, "openvino"), parts[labelled.CALIBRATION], 8
-    )
+    engine = Mock(wraps=load(tiny_model, "openvino"), max_batch=8)
+
+    found = explanations.check(tiny_model, engine, parts[labelled.CALIBRATION], 8)
+
     assert found.n == 8
-    assert found.deletion.log_odds["occlusion"].gain > 0
+    # Of each image, many with a part deleted or inserted.
+    assert sum(len(call.args[0]) for call in engine.infer.call_args_list) > 8 * explanations._STEPS
+    assert np.isfinite(found.deletion.log_odds["occlusion"].gain)
 
 
 def test_the_figure_shows_all_three_checks(checks: Explanations) -> None:
