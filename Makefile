@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format docs bench image constraints clean
+.PHONY: help serve test test-pacs test-app test-others lint format docs bench image constraints clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,12 +19,19 @@ help: ## say what each target does
 serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000; PORT= and HOST= change it
 	$(if $(HOST),PNEUMOSCOPE_HOST=$(HOST)) $(if $(PORT),PNEUMOSCOPE_PORT=$(PORT)) $(BIN)/pneumoscope serve
 
-# In three processes, each of which loads what it tests. One process for all of them, in which
-# TensorFlow, GDCM, Arrow and others meet as they never do in service, ended with SIGSEGV.
+# In three processes, two at a time, each of which loads what it tests. One process for all of them, in
+# which TensorFlow, GDCM, Arrow and others meet as they never do in service, ended with SIGSEGV.
 test: lint ## install, check style, types and imports, run the tests
-	$(BIN)/pytest --cov --cov-fail-under=0 tests/app/pacs
-	$(BIN)/pytest --cov --cov-append --cov-fail-under=0 tests/app --ignore=tests/app/pacs
-	$(BIN)/pytest --cov --cov-append tests --ignore=tests/app
+	rm -f .coverage .coverage.*
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-app test-pacs test-others
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-pacs: TESTS := tests/app/pacs
+test-app: TESTS := tests/app --ignore=tests/app/pacs
+test-others: TESTS := tests --ignore=tests/app
+test-pacs test-app test-others: .venv/dev.stamp
+	COVERAGE_FILE=.coverage.$@ $(BIN)/pytest --cov --cov-report= --cov-fail-under=0 $(TESTS)
 
 lint: .venv/dev.stamp ## check the style, the types and which part imports which
 	$(BIN)/ruff check

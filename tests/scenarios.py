@@ -123,9 +123,10 @@ def signed(model_root: Path, folder: Path) -> None:
 
 def fit(model_root: Path, folder: Path) -> None:
     """Train a tiny network by the command, and export it as a version."""
-    import training  # noqa: F401  (as `python -m training` does)
+    from app.host.process import prepare
 
-    # isort: split
+    # As the command does before it imports Keras.
+    prepare()
     from tests.training import tiny
     from tests.training.conftest import FEW, LOOSE
     from training import cli
@@ -151,9 +152,10 @@ def fit(model_root: Path, folder: Path) -> None:
 
 def evaluate(model_root: Path, folder: Path, engine: str) -> None:
     """Measure a model by the command."""
-    import training  # noqa: F401  (as `python -m training` does)
+    from app.host.process import prepare
 
-    # isort: split
+    # As the command does before it imports Keras.
+    prepare()
     from tests.training import tiny
     from training import cli
     from training.data import negatives

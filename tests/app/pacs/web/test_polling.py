@@ -24,7 +24,7 @@ class Pacs:
         self.on_image: dict[str, Callable[[], str]] = {}
         self.on_study: dict[str, Exception] = {}
         self.archive = self
-        self.reader = SimpleNamespace(manifest=None)
+        self.reader = SimpleNamespace(model=SimpleNamespace(manifest=None))
 
     def studies(self, *_: Any) -> dict[str, int | None]:
         return dict.fromkeys(self.held)
