@@ -23,7 +23,7 @@ serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000
 # which TensorFlow, GDCM, Arrow and others meet as they never do in service, ended with SIGSEGV.
 test: lint ## install, check style, types and imports, run the tests
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-app test-pacs test-others
+	$(MAKE) --no-print-directory --jobs=2 test-app test-pacs test-others
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
