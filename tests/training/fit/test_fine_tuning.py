@@ -477,14 +477,14 @@ def test_recall_gives_the_callbacks_their_state_back() -> None:
 def test_a_process_killed_in_the_middle_of_an_epoch_resumes_there(chests: Path, run: Path) -> None:
     # In the last phase's fourth epoch, after the log's header and three rows.
     script = (
-        "import os, runpy, signal, sys\nfrom training import fit\n"
+        "import os, runpy, signal, sys\nfrom training.fit import fine_tuning\n"
         "original = fine_tuning.Batches.__getitem__\n"
         "def take(batches, index):\n"
         "    log = os.path.join(sys.argv[2], '3-all', 'log.csv')\n"
         "    if index == 2 and os.path.exists(log) and len(open(log).readlines()) == 4:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "    return original(batches, index)\n"
-        "fit.Batches.__getitem__ = take\n"
+        "fine_tuning.Batches.__getitem__ = take\n"
         "runpy.run_module('tests.training.tiny', run_name='__main__')\n"
     )
     done = subprocess.run(

@@ -147,7 +147,7 @@ def test_requests_sent_ahead_of_their_answers_are_cut_off(node: Node) -> None:
     with raw.association(node.port) as opened:
         try:
             for _ in range(400):
-                opened.sendall(request)
+                opened.sendall(50 * request)
         except (ConnectionResetError, BrokenPipeError):
             pass
     wait_until(lambda: node.metric("aborted_total", reason="ahead") == 1, "it is cut off")
