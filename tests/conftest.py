@@ -12,6 +12,7 @@ from model_store.store import ModelVersion, resolve
 from tests import tiny
 
 process.prepare()
+process.use_a_temporary_folder()
 # Whichever test imports TensorFlow first.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

@@ -123,10 +123,10 @@ def signed(model_root: Path, folder: Path) -> None:
 
 def fit(model_root: Path, folder: Path) -> None:
     """Train a tiny network by the command, and export it as a version."""
-    from app.host.process import prepare
+    from app.host.process import use_a_temporary_folder
 
     # As the command does before it imports Keras.
-    prepare()
+    use_a_temporary_folder()
     from tests.training import tiny
     from tests.training.conftest import FEW, LOOSE
     from training import cli
@@ -152,10 +152,10 @@ def fit(model_root: Path, folder: Path) -> None:
 
 def evaluate(model_root: Path, folder: Path, engine: str) -> None:
     """Measure a model by the command."""
-    from app.host.process import prepare
+    from app.host.process import use_a_temporary_folder
 
     # As the command does before it imports Keras.
-    prepare()
+    use_a_temporary_folder()
     from tests.training import tiny
     from training import cli
     from training.data import negatives

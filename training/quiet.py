@@ -20,6 +20,7 @@ _NO_GPU = re.compile(rb"E\d{4} .* failed call to cuInit")
 def start_keras() -> None:
     """Import Keras; of what its backend writes to stderr meanwhile, only what tells of an error."""
     process.prepare()
+    process.use_a_temporary_folder()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", _LEAST)
     sys.stderr.flush()
     # Libraries write to the descriptor, not to Python's stream.

@@ -5,6 +5,7 @@ from io import BytesIO
 
 from app.archive.row import Row
 from app.errors import ImageError
+from app.host import process
 from app.imaging.errors import SHORTAGES
 from app.imaging.formats import is_dicom
 from app.reading.reader import Reader
@@ -17,7 +18,7 @@ INTERNAL_ERROR = "internal_error"
 # The machine's problems: the same file may be read another time.
 PASSING = (UNREADABLE_FILE, UNREADABLE_FOLDER, SHORT_OF_RESOURCES, INTERNAL_ERROR)
 
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_TAGS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Manufacturer"]
 
 
 async def read(reader: Reader, row: Row, data: bytes) -> tuple[Row, Reading | None]:
@@ -54,12 +55,10 @@ def _identified(row: Row, data: bytes, reader: Reader) -> tuple[Row, bool]:
 
     from app.dicom_results.instance import PRODUCT, is_own_series
 
-    tags = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Manufacturer")
+    process.accept_invalid_values()
     try:
-        header = dcmread(
-            BytesIO(data), stop_before_pixels=True, specific_tags=list(tags), force=True
-        )
-        study, series, image, maker = (str(header.get(tag) or "") for tag in tags)
+        header = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=_TAGS, force=True)
+        study, series, image, maker = (str(header.get(tag) or "") for tag in _TAGS)
     except SHORTAGES:
         raise
     # Libraries answer malformed bytes with errors of many types; the reader says what is wrong.

@@ -1,7 +1,8 @@
-"""What this program changes for its whole process, in one call by whatever starts it.
+"""What this program changes for its whole process: each by a call, and at most once.
 
 An import changes nothing, so that a notebook, or another program that uses a part of this one,
-keeps its own logging and settings.
+keeps its own logging. `prepare` is for whatever starts a process; the others are for what is about
+to use the library that they are about, which a service may never load.
 """
 
 import atexit
@@ -34,16 +35,11 @@ _FOLDERS = ("KERAS_HOME", "MPLCONFIGDIR")
 
 @cache
 def prepare() -> None:
-    """Silence the libraries that quote what they read, and keep them out of the home directory.
-
-    Further calls change nothing.
-    """
+    """Silence the libraries that quote what they read, and leave out metrics of no use."""
     for library in _QUOTING:
         _silence(library)
-    _accept_invalid_values()
     # Beside each counter, when it was made: of no use to Prometheus, and half of the answer.
     disable_created_metrics()  # type: ignore[no-untyped-call]
-    _use_a_temporary_folder()
 
 
 def _silence(library: str) -> None:
@@ -59,14 +55,16 @@ def _silence(library: str) -> None:
     warnings.filterwarnings("ignore", module=rf"{library}(\.|$)")
 
 
-def _accept_invalid_values() -> None:
+@cache
+def accept_invalid_values() -> None:
     """Have pydicom read values that their representation forbids; they are checked where used."""
     from pydicom import config
 
     config.settings.reading_validation_mode = config.IGNORE
 
 
-def _use_a_temporary_folder() -> None:
+@cache
+def use_a_temporary_folder() -> None:
     """Have Keras and matplotlib write into a folder that lasts as long as the process."""
     folder = TemporaryDirectory(prefix="pneumoscope-")
     atexit.register(folder.cleanup)

@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+from app.host import process
 from app.inference.contract import Choice, Engine
 from model_store.store import ModelError, ModelVersion
 
@@ -21,6 +22,7 @@ def load(model: ModelVersion, choice: Choice = "auto", mixed_precision: bool = F
     if choice == "tensorflow" or (choice == "auto" and _tensorflow_sees_a_gpu()):
         if find_spec("tensorflow") is None:
             raise ModelError("The engine tensorflow was asked for, but it is not installed.")
+        process.use_a_temporary_folder()
         from app.inference.tensorflow import TensorFlowEngine
 
         return TensorFlowEngine(model.path, mixed_precision)
@@ -34,6 +36,7 @@ def _tensorflow_sees_a_gpu() -> bool:
     """Whether TensorFlow would compute on a GPU; without a driver it is not even imported."""
     if not Path("/proc/driver/nvidia/version").exists() or find_spec("tensorflow") is None:
         return False
+    process.use_a_temporary_folder()
     import tensorflow as tf
 
     return bool(tf.config.list_physical_devices("GPU"))

@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from app.codes import WarningCode
 from app.errors import UnreadableImageError
+from app.host import process
 from app.imaging.dicom import attributes
 from app.imaging.dicom import file as dicom_file
 from app.imaging.dicom.anatomy import is_another_part, is_lateral
@@ -96,6 +97,7 @@ def read_dicom(
         MemoryError: memory is short.
         ImportError: a decoder could not be loaded.
     """
+    process.accept_invalid_values()
     with blaming_the_image("The DICOM image is broken or truncated."):
         dataset = dicom_file.read(data, max_pixels * _MOST_BYTES_A_PIXEL + _MOST_HEADER)
         _check_object(dataset)

@@ -20,6 +20,7 @@ from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 from app.errors import SpoolFullError
+from app.host import process
 from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
 from app.imaging.dicom.file import MeteredFile
 from app.imaging.dicom.read import SOP_CLASSES
@@ -93,6 +94,7 @@ class StorageScp:
             metrics: where they are counted.
         """
         network.make_no_text()
+        process.accept_invalid_values()
         self._settings, self._max_bytes = settings, max_bytes
         self._spool, self._metrics = spool, metrics
         self._peers = Peers(settings.peers)

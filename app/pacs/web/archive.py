@@ -14,6 +14,7 @@ from pydicom.datadict import tag_for_keyword
 from app.dicom_results.instance import is_own_series
 from app.dicom_results.structured_report import report_uid
 from app.errors import FailedError, UnreachableError, UnreadableImageError
+from app.host import process
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
 from app.pacs.results import is_own
@@ -34,6 +35,7 @@ class Archive:
         Raises:
             ValueError: it is no URL of a service.
         """
+        process.accept_invalid_values()
         self._client = connect(url)
 
     def studies(self, since: date, modalities: Sequence[str]) -> dict[str, int | None]:
