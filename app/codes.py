@@ -30,6 +30,12 @@ class WarningCode(StrEnum):
     CONTRADICTING_POLARITY = "contradicting_polarity"
 
 
+# Of what is no image to read, but a result of this program.
+OWN_RESULT = "own_result"
+# A result in a study answers nobody who could know better, so these get none there.
+NO_RESULT_IN_A_STUDY = frozenset({WarningCode.LATERAL_VIEW, WarningCode.NOT_A_CHEST})
+
+
 class Reason(StrEnum):
     """Why a person should read the image: no label can be excluded, or any warning."""
 

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from app.codes import WarningCode
+from app.codes import NO_RESULT_IN_A_STUDY
 from app.errors import ArchiveError
 from app.imaging import overlay
 from app.imaging.formats import DICOM
 from app.reading.reader import Reader
 from app.reading.reading import Reading
-
-# A result in a study answers nobody who could know better, so these get none there.
-_NOT_FOR_THE_MODEL = {WarningCode.LATERAL_VIEW, WarningCode.NOT_A_CHEST}
 
 
 @dataclass(frozen=True)
@@ -69,21 +66,16 @@ class Outputs:
         if (
             self.dicom
             and reading.radiograph.format == DICOM
-            and _NOT_FOR_THE_MODEL.isdisjoint(reading.warnings)
+            and NO_RESULT_IN_A_STUDY.isdisjoint(reading.warnings)
         ):
             await self._write_dicom(reader, reading, data, self.dicom / name)
 
     async def _write_dicom(self, reader: Reader, reading: Reading, data: bytes, stem: Path) -> None:
         # Here, since highdicom takes a second of a start that may never need it.
-        from app.dicom_results.secondary_capture import secondary_capture
         from app.dicom_results.source import read_source
-        from app.dicom_results.structured_report import structured_report
+        from app.dicom_results.written import written
 
-        source = read_source(data)
-        encode = partial(secondary_capture, source, reading, target=reading.target)
-        capture, _, _ = await reader.render(reading, reading.target, encode)
-        work = partial(structured_report, source, reading)
-        report = await reader.timed("render", reading.seconds, work)
+        capture, report = await written(reader, reading, read_source(data))
         _put(stem.with_name(f"{stem.name}-overlay.dcm"), capture)
         _put(stem.with_name(f"{stem.name}-report.dcm"), report)
 

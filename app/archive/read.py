@@ -4,6 +4,7 @@ from dataclasses import replace
 from io import BytesIO
 
 from app.archive.row import Row
+from app.codes import OWN_RESULT
 from app.errors import ImageError
 from app.host import process
 from app.imaging.errors import SHORTAGES
@@ -11,14 +12,13 @@ from app.imaging.formats import is_dicom
 from app.reading.reader import Reader
 from app.reading.reading import Reading
 
-OWN_RESULT = "own_result"
 UNREADABLE_FILE, UNREADABLE_FOLDER = "unreadable_file", "unreadable_folder"
 SHORT_OF_RESOURCES = "short_of_resources"
 INTERNAL_ERROR = "internal_error"
 # The machine's problems: the same file may be read another time.
 PASSING = (UNREADABLE_FILE, UNREADABLE_FOLDER, SHORT_OF_RESOURCES, INTERNAL_ERROR)
 
-_TAGS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Manufacturer"]
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 
 async def read(reader: Reader, row: Row, data: bytes) -> tuple[Row, Reading | None]:
@@ -53,12 +53,18 @@ def _identified(row: Row, data: bytes, reader: Reader) -> tuple[Row, bool]:
     # Here, since pydicom takes 24 MB and a tenth of a second of a start that may never need it.
     from pydicom import dcmread
 
-    from app.dicom_results.instance import PRODUCT, is_own_series
+    from app.dicom_results.instance import is_own, is_own_series
 
     process.accept_invalid_values()
     try:
-        header = dcmread(BytesIO(data), stop_before_pixels=True, specific_tags=_TAGS, force=True)
-        study, series, image, maker = (str(header.get(tag) or "") for tag in _TAGS)
+        header = dcmread(
+            BytesIO(data),
+            stop_before_pixels=True,
+            specific_tags=[*_UIDS, "Manufacturer"],
+            force=True,
+        )
+        study, series, image = (str(header.get(tag) or "") for tag in _UIDS)
+        own = is_own(header) or is_own_series(study, series, reader.model.manifest)
     except SHORTAGES:
         raise
     # Libraries answer malformed bytes with errors of many types; the reader says what is wrong.
@@ -70,4 +76,4 @@ def _identified(row: Row, data: bytes, reader: Reader) -> tuple[Row, bool]:
         series_instance_uid=series or None,
         sop_instance_uid=image or None,
     )
-    return row, maker == PRODUCT or is_own_series(study, series, reader.model.manifest)
+    return row, own

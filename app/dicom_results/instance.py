@@ -72,6 +72,11 @@ def instance_uid(source: Dataset, manifest: Manifest, kind: str, *parts: str) ->
     return uids.derive(kind, _model(manifest), software(), study, image, *parts)
 
 
+def is_own(dataset: Dataset) -> bool:
+    """Whether an object is a result of this program, by its Manufacturer."""
+    return str(dataset.get("Manufacturer", "")) == PRODUCT
+
+
 def is_own_series(study: str, series: str | None, manifest: Manifest) -> bool:
     """Whether a series of a study holds results, of this model or of an earlier version of it.
 

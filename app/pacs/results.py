@@ -2,23 +2,17 @@
 
 import asyncio
 from dataclasses import dataclass, replace
-from functools import partial
 from io import BytesIO
 
-from pydicom import Dataset, dcmread
+from pydicom import dcmread
 
-from app.codes import Label
+from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
-from app.dicom_results.instance import PRODUCT, is_own_series
-from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.instance import is_own_series
 from app.dicom_results.source import read_source
-from app.dicom_results.structured_report import structured_report
+from app.dicom_results.written import written
 from app.errors import NoLungsError, NotReadError
-from app.imaging.dicom.read import LATERAL_VIEW, NOT_A_CHEST
 from app.reading.reader import Reader
-
-OWN_RESULT = "own_result"
-_NOT_FOR_THE_MODEL = (LATERAL_VIEW, NOT_A_CHEST)
 
 
 @dataclass(frozen=True)
@@ -59,11 +53,6 @@ def _renamed(file: bytes, name: str) -> bytes:
     return written.getvalue()
 
 
-def is_own(dataset: Dataset) -> bool:
-    """Whether an object is a result of this program, by its Manufacturer."""
-    return str(dataset.get("Manufacturer", "")) == PRODUCT
-
-
 async def results_of(reader: Reader, data: bytes) -> Results:
     """Read a DICOM file, and write the results for its study.
 
@@ -81,15 +70,11 @@ async def results_of(reader: Reader, data: bytes) -> Results:
     except NoLungsError as error:
         raise NotReadError(error.code) from error
     for code in reading.radiograph.warnings:
-        if code in _NOT_FOR_THE_MODEL:
+        if code in NO_RESULT_IN_A_STUDY:
             raise NotReadError(code)
     source = await asyncio.to_thread(read_source, data)
     if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.model.manifest):
         raise NotReadError(OWN_RESULT)
-    target = reading.target
-    encode = partial(secondary_capture, source, reading, target=target)
-    overlay, _, _ = await reader.render(reading, target, encode)
-    work = partial(structured_report, source, reading)
-    report = await reader.timed("render", reading.seconds, work)
+    overlay, report = await written(reader, reading, source)
     image = str(source.SOPInstanceUID)
     return Results(overlay, report, reading.label, reading.probability, image)

@@ -19,6 +19,7 @@ from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
+from app.dicom_results.instance import is_own
 from app.errors import SpoolFullError
 from app.host import process
 from app.imaging.dicom.codecs import TRANSFER_SYNTAXES
@@ -35,7 +36,6 @@ from app.pacs.node.peers import Peers
 from app.pacs.node.seldom import Seldom
 from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Spool
-from app.pacs.results import is_own
 
 _IDLE_SECONDS = 60
 # For answers that pynetdicom waits for while it opens or ends an association.

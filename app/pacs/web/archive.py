@@ -11,13 +11,12 @@ from typing import Any
 from pydicom import Dataset, dcmwrite
 from pydicom.datadict import tag_for_keyword
 
-from app.dicom_results.instance import is_own_series
+from app.dicom_results.instance import is_own, is_own_series
 from app.dicom_results.structured_report import report_uid
 from app.errors import FailedError, UnreachableError, UnreadableImageError
 from app.host import process
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
-from app.pacs.results import is_own
 from app.pacs.web.dicomweb import connect, errors
 from model_store.manifest import Manifest
 
