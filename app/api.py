@@ -34,8 +34,8 @@ from app.archive import read as archive
 from app.archive.row import Row, empty
 from app.errors import ImageError, NoLungsError, NotReadyError, UnreadableImageError
 from app.imaging.overlay import Target
-from app.main import load_reader
 from app.reading import reader as serving
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.reading.reading import Reading
 from app.settings import Settings

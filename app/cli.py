@@ -17,13 +17,13 @@ import uvicorn
 from app.errors import ArchiveError, NodeError, NotReadyError, ReadError
 from app.host import environment, heartbeat, process
 from app.http.protocol import protocol_for
-from app.main import app_or_exit, load_reader, settings_or_exit
+from app.main import app_or_exit, settings_or_exit
 from app.pacs.node.settings import NodeSettings
+from app.reading.from_settings import load_reader, open_model
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
-from model_store.signature import check_signature
-from model_store.store import ModelError, resolve
+from model_store.store import ModelError
 
 # For what is still at work when the last upload has come.
 _LAST_SECONDS = 5
@@ -162,9 +162,7 @@ def verify() -> None:
     """Check the files of the model that `serve` would serve against its manifest and signature."""
     settings = settings_or_exit(Settings)
     try:
-        verified = resolve(settings.model_store, settings.model_name, settings.model_version)
-        if settings.model_key:
-            check_signature(verified, settings.model_key)
+        verified = open_model(settings)
     except ModelError as error:
         sys.exit(f"pneumoscope: {error}")
     typer.echo(f"{verified.path}: {len(verified.manifest.files)} files are as they should be")

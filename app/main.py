@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,17 +14,14 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from app.host import environment, heartbeat, logs, process
-from app.http import problems, schemas
+from app.http import problems
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
 from app.http.routes import docs, explain, page, picture, predict, service
-from app.inference.load import load
-from app.reading.limits import Limits
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
-from app.reading.reader import Reader
 from app.settings import Settings
-from model_store.signature import check_signature
-from model_store.store import ModelError, resolve
+from model_store.store import ModelError
 
 _DESCRIPTION = """\
 Reads frontal chest X-rays for pneumonia: a calibrated probability, a label, and where the model
@@ -37,37 +33,6 @@ _READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID", *picture.HE
 _FAILED_TO_START = 3
 
 S = TypeVar("S", bound=BaseSettings)
-
-
-def load_reader(settings: Settings, metrics: Metrics) -> Reader:
-    """Load the model.
-
-    Raises:
-        ModelError: the model is missing, not what its manifest says, or breaks the contract.
-    """
-    started = time.monotonic()
-    model = resolve(settings.model_store, settings.model_name, settings.model_version)
-    if settings.model_key:
-        check_signature(model, settings.model_key)
-    loaded = load(model, settings.engine, settings.mixed_precision)
-    reader = Reader(model.manifest, loaded, metrics, _limits(settings))
-    info = schemas.model(reader.model).model_dump()
-    info["digest"] = reader.model.digest
-    metrics.model.info({name: str(value) for name, value in info.items()})
-    metrics.model_load_seconds.set(time.monotonic() - started)
-    return reader
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        max_pixels=settings.max_pixels,
-        max_pixels_at_once=settings.max_pixels_at_once,
-        max_in_flight=settings.max_in_flight,
-        # A body alone always finds room.
-        max_bytes_in_flight=max(settings.max_bytes_in_flight, settings.max_upload_bytes),
-        picture_side=settings.overlay_max_side,
-        refuse_unsuitable=settings.unsuitable == "refuse",
-    )
 
 
 def create_app(settings: Settings) -> FastAPI:

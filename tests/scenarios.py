@@ -106,7 +106,7 @@ def archive(model_root: Path, folder: Path) -> None:
 
 def signed(model_root: Path, folder: Path) -> None:
     """Sign a model by the command of model-signing, and load it as the service does."""
-    from app.main import load_reader
+    from app.reading.from_settings import load_reader
     from app.reading.metrics import Metrics
     from app.settings import Settings
     from tests.model_store.test_signature import key_pair

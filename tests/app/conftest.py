@@ -16,10 +16,10 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from app import main
 from app.http.protocol import refusing
 from app.inference.contract import Answers
 from app.main import create_app
+from app.reading import from_settings
 from app.settings import Settings
 from tests import synthetic
 from tests.answered import answers
@@ -101,7 +101,7 @@ class Scripted:
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     scripted = Scripted()
-    monkeypatch.setattr(main, "load", lambda *_: scripted)
+    monkeypatch.setattr(from_settings, "load", lambda *_: scripted)
     return scripted
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from app.archive.outputs import Outputs
 from app.errors import ArchiveError, IncompleteDicomError
-from app.main import load_reader
 from app.pacs.results import Results, results_of
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
 from tests.app.dicom_results import given

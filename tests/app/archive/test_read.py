@@ -5,8 +5,8 @@ import pytest
 
 from app.archive.read import read
 from app.archive.row import Row, empty
-from app.main import load_reader
 from app.pacs.results import results_of
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.reading.reading import Reading

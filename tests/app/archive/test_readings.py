@@ -12,7 +12,7 @@ from app.archive.progress import Progress
 from app.archive.readings import Readings
 from app.archive.row import Row, empty
 from app.errors import ArchiveError
-from app.main import load_reader
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
 from tests.app.archive.rows import row

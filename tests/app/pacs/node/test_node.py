@@ -18,11 +18,11 @@ from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from app.dicom_results.source import Source, read_source
 from app.errors import NodeError
 from app.host import cores
-from app.main import load_reader
 from app.pacs import backoff, results
 from app.pacs.node import node, readings
 from app.pacs.node.settings import NodeSettings, StorageAddress
 from app.pacs.results import Results, results_of
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings

@@ -21,9 +21,9 @@ from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 from pynetdicom.dsutils import encode
 from pynetdicom.pdu_primitives import P_DATA
 
-from app.main import load_reader
 from app.pacs.node.readings import MOST_ATTEMPTS
 from app.pacs.results import Results, results_of
+from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
 from tests import synthetic
