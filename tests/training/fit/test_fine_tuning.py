@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.training import tiny
+from tests.training.fit.killing import Killed, kill
 from training import command
 from training.data import balance, labelled
 from training.data.datasets import find_all
@@ -42,10 +42,6 @@ UNDISTURBED = [(epoch, tiny.STILL * 0.3 ** max(0, epoch - 1)) for epoch in range
 PHASE = "3-all"
 WEIGHTS = "final.weights.h5"
 STEPS = 4  # an epoch's: 16 of the 20 images, 4 at a time
-
-
-class Killed(BaseException):
-    """Stands in for SIGKILL: no callback's `on_train_end` runs."""
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +92,6 @@ def assert_as_undisturbed(run: Path) -> None:
     assert not (run / PHASE / "backup").exists()
     assert [*(run / PHASE).glob("*.h5")] == [run / PHASE / "epoch-001.weights.h5"]
     assert fine_tuning.weights(run) == run / WEIGHTS
-
-
-def kill(
-    monkeypatch: pytest.MonkeyPatch, owner: Any, method: str, when: Callable[..., bool]
-) -> None:
-    """Kill the fit right after the call of a method for which `when` holds."""
-    original = getattr(owner, method)
-
-    def killed(*arguments: Any, **options: Any) -> Any:
-        result = original(*arguments, **options)
-        if when(*arguments):
-            raise Killed
-        return result
-
-    monkeypatch.setattr(owner, method, killed)
 
 
 def killed_fit(config: Config, run: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests import synthetic
 from tests.training import tiny
 from tests.training.data.datasets import copies
+from tests.training.fit.killing import Killed, kill
 from training.data import labelled, negatives
 from training.data.datasets import find_all
 from training.data.datasets import lungs as masks
@@ -24,10 +25,6 @@ from training.fit.lung_training import Config
 
 PATIENTS, ADULTS = 12, 6
 FIRST, SECOND = lung_training.ROUNDS
-
-
-class Killed(BaseException):
-    """Stands in for SIGKILL."""
 
 
 def build(seed: int = 0) -> keras.Model:
@@ -219,16 +216,8 @@ def killed_after(
     method: str, when: Callable[..., bool], folder: Path, run: Path, owner: Any
 ) -> None:
     """A fit that is killed after a call for which `when` holds."""
-    original = getattr(owner, method)
-
-    def killed(*arguments: Any, **options: Any) -> Any:
-        result = original(*arguments, **options)
-        if when(*arguments):
-            raise Killed
-        return result
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, method, killed)
+        kill(patch, owner, method, when)
         with pytest.raises(Killed):
             lung_training.fit(config(folder), run)
 

@@ -11,15 +11,10 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import (
     JPEG2000,
     UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
     HTJ2KLossless,
-    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
-    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
@@ -30,23 +25,11 @@ from app.errors import UnreadableImageError
 from app.imaging.decode import decode
 from tests import synthetic
 from tests.app.imaging import files
-from tests.app.imaging.dicom.dicoms import dicom, encoded
+from tests.app.imaging.dicom.dicoms import LOSSLESS, dicom, encoded
 
 CHEST = synthetic.chest(size=(240, 320))
 DEEP = CHEST.astype(np.uint16) * 10 + 500
 WINDOW: dict[str, Any] = {"WindowCenter": 1500, "WindowWidth": 2000}
-
-LOSSLESS = [
-    ImplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-    RLELossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-]
 
 
 def difference(one: bytes, other: bytes) -> float:

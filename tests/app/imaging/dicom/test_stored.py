@@ -8,38 +8,22 @@ import pytest
 from pydicom.uid import (
     JPEG2000,
     UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
-    JPEGLossless,
     JPEGLosslessSV1,
     JPEGLSLossless,
-    RLELossless,
 )
 
 from app.imaging.decode import decode
 from tests import synthetic
-from tests.app.imaging.dicom.dicoms import dicom, encoded
+from tests.app.imaging.dicom.dicoms import LOSSLESS, dicom, encoded
 
 CHEST = synthetic.chest(size=(80, 96))
 DEEP = CHEST.astype(np.uint16) * 15 + 100  # 100 to at most 3,925 of 12 bits
 TWELVE_BITS: dict[str, Any] = {"BitsStored": 12, "HighBit": 11}
 WINDOW: dict[str, Any] = {"WindowCenter": 2048, "WindowWidth": 4096}
 AROUND_0: dict[str, Any] = {"WindowCenter": 0, "WindowWidth": 4096}
-LOSSLESS = [
-    ImplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-    RLELossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEG2000Lossless,
-]
 JPEG_2000 = [JPEG2000Lossless, JPEG2000]
 every_syntax = pytest.mark.parametrize("syntax", LOSSLESS, ids=lambda syntax: syntax.keyword)
 
