@@ -98,6 +98,10 @@ def fit(
     weights: Annotated[
         str, typer.Option(help="imagenet (downloaded), none, or a local .npz or .h5 file")
     ] = "imagenet",
+    start: Annotated[
+        Path | None,
+        typer.Option(help="the directory of a finished fit to go on from, instead of --weights"),
+    ] = None,
     dropout: Annotated[float, typer.Option(min=0, max=0.9)] = 0.3,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 1,
@@ -120,6 +124,7 @@ def fit(
     First the layers without ImageNet weights are trained, then the whole
     network at a lower rate, on small fields and then on large ones, each phase
     until the area under the validation patients' ROC curve stops growing.
+    With --start, the whole network of another fit is trained on, on large fields.
     Every label of every set counts alike. Validation and calibration patients
     are held out.
 
@@ -147,6 +152,7 @@ def fit(
         label_smoothing=label_smoothing,
         precision=precision,
         seed=seed,
+        start=str(start) if start else None,
     )
     typer.echo(f"the weights are {run_fit(config, run)}")
 

@@ -104,9 +104,8 @@ def export(run: Path, folder: Path, version: int | None = None, about: str = "")
     sure = {part: [s for s in samples if s.weight == 1] for part, samples in found.items()}
     kept = sure | {labelled.TRAIN: found[labelled.TRAIN]}
     parts = {part: labelled.load(samples, f"{part} images") for part, samples in kept.items()}
-    commands = [(at / "command.txt").read_text().strip() for at in (lungs_run, run)]
     dice = lung_training.measured(lungs_run)
-    origin = Origin(config.backbone, "\n".join(commands), config.seed, about, dice)
+    origin = Origin(config.backbone, fine_tuning.commands(run), config.seed, about, dice)
     return add_version(Trained(finder, network), parts, origin, folder, version)
 
 

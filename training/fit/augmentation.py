@@ -93,12 +93,14 @@ class RandomDetail(keras.layers.Layer):
     """Strengthen or weaken the two finest octaves of images 0..255, each by a gain of its own.
 
     Detectors and their software sharpen edges or smooth noise, each set in its own way. The
-    logarithm of a gain is drawn uniformly from within +- `log_gain` for each image.
+    logarithm of a gain is drawn uniformly from between the two of `log_gain` for each image.
 
     Shape `[N, height, width, 1]` in and out; the identity outside training.
     """
 
-    def __init__(self, log_gain: float, seed: int | None = None, **kwargs: object) -> None:
+    def __init__(
+        self, log_gain: tuple[float, float], seed: int | None = None, **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
         self.log_gain = log_gain
         self.seed = seed
@@ -112,9 +114,7 @@ class RandomDetail(keras.layers.Layer):
         softer = _boxed(_boxed(soft, 5), 5)
         shape = (keras.ops.shape(images)[0], 1, 1, 1)
         fine, coarse = (
-            keras.ops.exp(
-                keras.random.uniform(shape, -self.log_gain, self.log_gain, seed=self.generator)
-            )
+            keras.ops.exp(keras.random.uniform(shape, *self.log_gain, seed=self.generator))
             for _ in range(2)
         )
         return keras.ops.clip(
@@ -178,7 +178,7 @@ def layers(seed: int) -> Augmentation:
             )
         ],
         developing=[
-            RandomDetail(0.9, seed=seed + 4, **common),
+            RandomDetail((-2.0, 0.9), seed=seed + 4, **common),
             RandomNoise(3.0, seed=seed + 5, **common),
             RandomExposure(0.4, (-20, 40), (200, 275), seed=seed + 3, **common),
         ],

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from training.data import labelled
 
 _RECOMPRESSED = 0.7
-_QUALITIES = 20, 96
+_QUALITIES = 12, 96
 
 Floats = npt.NDArray[np.float32]
 Gray = npt.NDArray[np.uint8]

@@ -41,7 +41,7 @@ def box(lungs: Any) -> Any:
         profile = ops.sum(lungs, axis=axis) + _ALMOST_NOTHING
         share = profile / ops.sum(profile, axis=1, keepdims=True)
         size = lungs.shape[3 - axis]
-        before = ops.sum(share[:, :, None] * np.triu(np.ones((size, size), np.float32), 1), axis=1)
+        before = ops.sum(share[:, :, None] * _after(size, 1), axis=1)
         for beyond in (_BEYOND, 1 - _BEYOND):
             passed = ops.clip((beyond - before) / share, 0.0, 1.0)
             edges.append(ops.sum(passed, axis=1) / size)
@@ -83,9 +83,9 @@ def gathered(lungs: Any, boxes: Any, cells: int) -> Any:
 
 def hull(lungs: Any) -> Any:
     """What lies in the lungs or, in a row, between them, a little widened."""
-    after = np.triu(np.ones((lungs.shape[2], lungs.shape[2]), np.float32))
+    after = _after(lungs.shape[2], 0)
     from_left = ops.minimum(ops.matmul(lungs, after[None]), 1.0)
-    from_right = ops.minimum(ops.matmul(lungs, after.T[None]), 1.0)
+    from_right = ops.minimum(ops.matmul(lungs, ops.transpose(after)[None]), 1.0)
     return _widest(from_left * from_right)
 
 
@@ -93,21 +93,30 @@ def _widest(maps: Any) -> Any:
     return ops.max_pool(maps[..., None], _SPECK, 1, "same")[..., 0]
 
 
+def _after(size: int, least: int) -> Any:
+    """The matrix `[size, size]` that adds up, for each place, those at least `least` before it."""
+    return ops.convert_to_tensor(np.triu(np.ones((size, size), np.float32), least))
+
+
+def _arange(size: int) -> Any:
+    return ops.convert_to_tensor(np.arange(size, dtype=np.float32))
+
+
 def _sampling(low: Any, high: Any, size: int, side: int) -> Any:
     """Matrices `[N, side, size]` that sample `size` pixels between two edges `[N]`."""
     step = (high - low)[:, None] * (size / side)
-    at = low[:, None] * size + (np.arange(side, dtype=np.float32) + 0.5) * step - 0.5
+    at = low[:, None] * size + (_arange(side) + 0.5) * step - 0.5
     at = ops.clip(at, 0.0, size - 1.0)
-    distance = ops.abs(at[:, :, None] - np.arange(size, dtype=np.float32))
+    distance = ops.abs(at[:, :, None] - _arange(size))
     weights = ops.maximum(1.0 - distance / ops.maximum(step, 1.0)[:, :, None], 0.0)
     return weights / ops.sum(weights, axis=2, keepdims=True)
 
 
 def _placing(low: Any, high: Any, size: int, side: int) -> Any:
     """Matrices `[N, side, size]` that lay `size` cells between two edges `[N]` of the image."""
-    at = (np.arange(side, dtype=np.float32) + 0.5) / side
+    at = (_arange(side) + 0.5) / side
     at = (at[None, :] - low[:, None]) / (high - low)[:, None]
     inside = ops.cast((at >= 0) & (at <= 1), "float32")[:, :, None]
     cell = ops.clip(at * size - 0.5, 0.0, size - 1.0)
-    distance = ops.abs(cell[:, :, None] - np.arange(size, dtype=np.float32))
+    distance = ops.abs(cell[:, :, None] - _arange(size))
     return inside * ops.maximum(1.0 - distance, 0.0)

@@ -54,6 +54,7 @@ class Config:
     label_smoothing: float
     precision: str
     seed: int
+    start: str | None = None
 
     @classmethod
     def read(cls, run: Path) -> "Config":
@@ -132,12 +133,12 @@ def fit(config: Config, run: Path) -> Path:
     validation = labelled.load(parts[labelled.VALIDATION], "validation images")
     marked = [lungs.mark(finder, images.pixels) for images in (train, validation)]
     counts = [balance.weights(images.samples) for images in (train, validation)]
-    best: Path | None = None
+    best = weights(Path(config.start)) if config.start else None
     names = [phase.name for phase in phases(config)]
     for phase in phases(config):
         network = model.build(
             config.backbone,
-            config.weights,
+            model.NO_WEIGHTS if config.start else config.weights,
             config.dropout,
             config.seed,
             config.precision,
@@ -158,12 +159,16 @@ def fit(config: Config, run: Path) -> Path:
 def phases(config: Config) -> list[Phase]:
     """First what starts untrained, then the whole network at a lower rate.
 
-    Most of it on smaller fields: three epochs in the time of one.
+    Most of it on smaller fields: three epochs in the time of one. A fit that goes on from another
+    one has the last phase only.
     """
+    last = Phase("3-all", model.FIELD_SIDE, True, config.epochs, config.learning_rate)
+    if config.start:
+        return [last]
     return [
         Phase("1-head", _SMALL_SIDE, False, config.head_epochs, config.head_learning_rate),
         Phase("2-small", _SMALL_SIDE, True, config.small_epochs, config.learning_rate),
-        Phase("3-all", model.FIELD_SIDE, True, config.epochs, config.learning_rate),
+        last,
     ]
 
 
@@ -177,6 +182,17 @@ def weights(run: Path) -> Path:
     if not path.exists():
         raise RunError(f"The fit in {run} has not finished; run it again and it resumes.")
     return path
+
+
+def commands(run: Path) -> str:
+    """What trained the lung finder, the fits that this one went on from, and this one, in lines."""
+    config = Config.read(run)
+    before = commands(Path(config.start)) if config.start else _command(Path(config.lungs))
+    return f"{before}\n{_command(run)}"
+
+
+def _command(run: Path) -> str:
+    return (run / "command.txt").read_text().strip()
 
 
 def _settle(

@@ -208,7 +208,7 @@ def test_detail_of_each_octave_gets_a_gain_of_its_own_within_its_bound() -> None
     x = np.arange(64)
     row = 128 + 20.0 * (-1) ** x + 20 * np.sin(2 * np.pi * x / 8)
     images = np.tile(row[None, None, :, None], (DRAWS, 64, 1, 1))
-    rows = changed(augmentation.RandomDetail(0.9, seed=0), images)[:, 32, 16:48, 0]
+    rows = changed(augmentation.RandomDetail((-0.9, 0.9), seed=0), images)[:, 32, 16:48, 0]
     spectra = np.abs(np.fft.rfft(rows, axis=1)) / 32
     fine, coarse = spectra[:, 16] / 20, 2 * spectra[:, 4] / 20
     assert fine.min() > np.exp(-0.9) * 0.9
@@ -218,14 +218,14 @@ def test_detail_of_each_octave_gets_a_gain_of_its_own_within_its_bound() -> None
 
 
 def test_without_a_gain_detail_is_left_as_it_is() -> None:
-    layer = augmentation.RandomDetail(0.0, seed=0)
+    layer = augmentation.RandomDetail((0.0, 0.0), seed=0)
     np.testing.assert_allclose(changed(layer, chests(2)), chests(2), atol=1e-3)
 
 
 def test_a_flat_image_has_no_detail() -> None:
     flat = np.full((2, 32, 32, 1), 90.0)
     np.testing.assert_allclose(
-        changed(augmentation.RandomDetail(0.9, seed=0), flat), flat, atol=0.01
+        changed(augmentation.RandomDetail((-0.9, 0.9), seed=0), flat), flat, atol=0.01
     )
 
 
@@ -233,7 +233,7 @@ def test_a_flat_image_has_no_detail() -> None:
     params=[
         (augmentation.RandomExposure, {"gamma": 0.3, "black": (-10, 20), "white": (200, 260)}),
         (augmentation.RandomNoise, {"most": 5.0}),
-        (augmentation.RandomDetail, {"log_gain": 0.5}),
+        (augmentation.RandomDetail, {"log_gain": (-0.5, 0.5)}),
     ],
     ids=["exposure", "noise", "detail"],
 )
