@@ -13,17 +13,22 @@ from pathlib import Path
 log = logging.getLogger("pneumoscope")
 
 _PRIVATE = 0o600
-_TABLE = "CREATE TABLE IF NOT EXISTS answered (image BLOB PRIMARY KEY, name TEXT) WITHOUT ROWID"
+# Some 80 MB: a hospital's of several years.
+_KEPT = 500_000
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS latest (number INTEGER PRIMARY KEY, image BLOB UNIQUE, name TEXT)"
+)
 
 
 class Answered:
     """A database beside the queue, of digests only: it tells nothing of a patient.
 
-    Without it images are read all the same: where it cannot be used, none counts as corrected.
+    It remembers the latest `kept` images. Without it images are read all the same: where it cannot
+    be used, none counts as corrected.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, kept: int = _KEPT) -> None:
+        self._path, self._kept = path, kept
 
     def corrects(self, image: str, name: str) -> bool:
         """Whether another file was answered under an image's UID.
@@ -34,7 +39,7 @@ class Answered:
         """
         try:
             with closing(self._connect()) as database:
-                query = "SELECT name FROM answered WHERE image = ?"
+                query = "SELECT name FROM latest WHERE image = ?"
                 found = database.execute(query, [_digest(image)]).fetchone()
         except (OSError, sqlite3.Error) as error:
             self._tell(error)
@@ -45,7 +50,9 @@ class Answered:
         """Remember as which file an image was answered last."""
         try:
             with closing(self._connect()) as database, database:
-                database.execute("REPLACE INTO answered VALUES (?, ?)", [_digest(image), name])
+                change = "REPLACE INTO latest (image, name) VALUES (?, ?)"
+                number = database.execute(change, [_digest(image), name]).lastrowid or 0
+                database.execute("DELETE FROM latest WHERE number <= ?", [number - self._kept])
         except (OSError, sqlite3.Error) as error:
             self._tell(error)
 

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.app.conftest import wait_until_ready
+from tests.app.http.control_group import ControlGroup, control_group
 
 MEBIBYTE = 2**20
 # What a control group of this size would end the process at.
@@ -36,8 +37,14 @@ RAW = {"Content-Type": "image/png"}
 
 
 @pytest.fixture(scope="module")
+def group() -> Iterator[ControlGroup | None]:
+    with control_group(LIMIT) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def service(
-    model_root: Path, tmp_path_factory: pytest.TempPathFactory
+    model_root: Path, group: ControlGroup | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """A process that serves, and a client of it."""
     with socket.socket() as probe:
@@ -46,10 +53,11 @@ def service(
     settings = {"MODEL_STORE": model_root, "PORT": port, **SETTINGS}
     environment = {f"PNEUMOSCOPE_{name}": str(value) for name, value in settings.items()}
     log = tmp_path_factory.mktemp("log") / "log"
+    command = group.command(COMMAND) if group else COMMAND
     with (
         log.open("wb") as written,
         subprocess.Popen(
-            COMMAND, env=os.environ | environment, stdout=written, stderr=written
+            command, env=os.environ | environment, stdout=written, stderr=written
         ) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client,
     ):
@@ -147,9 +155,10 @@ def _chunks(client: httpx.Client) -> None:
             _send(connection, head + b"Transfer-Encoding: chunked\r\n\r\n", more, 20)
 
 
-@pytest.mark.parametrize(
-    "attack", [_uploads, _pixels, _heads, _unread, _chunks], ids=lambda attack: attack.__name__
-)
+ATTACKS = [_uploads, _pixels, _heads, _unread, _chunks]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_the_service_stays_within_its_memory(service: Service, attack: object) -> None:
     process, client = service
     assert callable(attack)
@@ -158,6 +167,19 @@ def test_the_service_stays_within_its_memory(service: Service, attack: object) -
 
     assert client.get("/ready").is_success
     assert _peak(process) < LIMIT
+
+
+def test_a_control_group_lets_it_live_through_all_at_once(
+    service: Service, group: ControlGroup | None
+) -> None:
+    if group is None:
+        pytest.skip("no control group can be made here")
+    process, client = service
+    with ThreadPoolExecutor(2 * len(ATTACKS)) as pool:
+        for done in [pool.submit(attack, client) for attack in 2 * ATTACKS]:
+            done.result()
+    assert process.poll() is None
+    assert client.get("/ready").is_success
 
 
 def test_it_ends_after_all_that(service: Service) -> None:

@@ -1,6 +1,7 @@
 """Which image corrects another one, also after a restart."""
 
 import logging
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,16 @@ def test_an_image_of_another_file_is_corrected(tmp_path: Path) -> None:
     Answered(path).note("1.2.3", "b")
     assert not Answered(path).corrects("1.2.3", "b")
     assert Answered(path).corrects("1.2.3", "a")
+
+
+def test_it_forgets_what_was_answered_long_ago(tmp_path: Path) -> None:
+    answered = Answered(tmp_path / "answered.sqlite", kept=3)
+    for image in ("1.1", "1.2", "1.3", "1.2", "1.4"):
+        answered.note(image, "a")
+    known = [answered.corrects(image, "b") for image in ("1.1", "1.2", "1.3", "1.4")]
+    assert known == [False, True, True, True]
+    with sqlite3.connect(tmp_path / "answered.sqlite") as database:
+        assert database.execute("SELECT count(*) FROM latest").fetchone() == (3,)
 
 
 def test_it_tells_nothing_of_the_image(tmp_path: Path) -> None:
