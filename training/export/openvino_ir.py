@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.inference.contract import Floats
 from app.inference.openvino import OpenVINOEngine, has_vnni
 from app.inference.openvino_graph import FIELD, GRAPH, WEIGHTS
 from app.inference.silent_openvino import ops, ov
 from training.evaluation.answers import infer
 from training.export.nodes import FLOAT32, compute, constant, is_a
-from training.export.quantisation import quantise
+from training.export.quantisation import quantise, spell_out
 
 _COLOURS = 3
 
@@ -18,8 +19,7 @@ _COLOURS = 3
 def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
     """Write the graph of the SavedModel in `folder` beside it; whether there was anything to gain.
 
-    There is not where the classifier's first convolution cannot be told, or where this CPU could
-    not tell what 8 bits lose.
+    There is not where the classifier's first convolution cannot be told.
 
     Args:
         folder: of the SavedModel.
@@ -27,18 +27,36 @@ def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
     """
     model = ov.Core().read_model(folder)
     field = _field(model)
-    if field is None or not has_vnni():
+    if field is None:
         return False
     field.set_friendly_name(FIELD)
     logit = model.output("logit").get_node().input_value(0)
     (expected,) = compute(model, [logit], images, FLOAT32)
     quantise(model, field, images)
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
-    # What rounding shifts the logit by on average is taken back, as the engine computes it.
-    found = infer(OpenVINOEngine(folder, prepared=True), images).logit
-    _shift(logit, float(np.median(expected - found)))
+    # What rounding shifts the logit by on average is taken back.
+    _shift(logit, float(np.median(expected - answers(folder, images, "logit"))))
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     return True
+
+
+def answers(folder: Path, images: npt.NDArray[np.uint8], output: str) -> Floats:
+    """What the graph in `folder` answers.
+
+    A CPU without instructions for 8 bits cannot compute it as others do, but can round as they do
+    and compute in float32: then the answers lack what bfloat16 loses.
+
+    Args:
+        folder: of the version.
+        images: uint8 `[N, 224, 224, 1]`.
+        output: a name in the contract.
+    """
+    if has_vnni():
+        found: Floats = getattr(infer(OpenVINOEngine(folder, prepared=True), images), output)
+        return found
+    model = ov.Core().read_model(folder / GRAPH)
+    spell_out(model)
+    return compute(model, [model.output(output)], images, FLOAT32)[0]
 
 
 def _shift(logit: ov.Output, by: float) -> None:

@@ -82,16 +82,33 @@ def test_every_map_and_kernel_after_the_first_convolution_is_rounded() -> None:
     assert len(whole) == 2 * 3
 
 
-@needs_vnni
-def test_the_answers_stay_close() -> None:
+@pytest.mark.parametrize("spelt_out", [True, pytest.param(False, marks=needs_vnni)])
+def test_the_answers_stay_close(spelt_out: bool) -> None:
     shown = images(2, 16)
     expected = logits(network(), shown)
     model = network()
     quantisation.quantise(model, field(model), images())
-    assert np.abs(logits(model, shown) - expected).max() < 0.02 * np.abs(expected).mean()
+    if spelt_out:
+        quantisation.spell_out(model)
+        assert kinds(model)["FakeQuantize"] == 0
+    off = np.abs(logits(model, shown) - expected).max()
+    assert off > 0
+    assert off < 0.02 * np.abs(expected).mean()
 
 
 @needs_vnni
+def test_rounding_that_is_spelt_out_is_that_of_8_bits() -> None:
+    shown = images(2, 16)
+    expected = logits(network(), shown)
+    model = network()
+    quantisation.quantise(model, field(model), images())
+    computed = logits(model, shown) - expected
+    quantisation.spell_out(model)
+    np.testing.assert_allclose(
+        logits(model, shown) - expected, computed, atol=0.5 * np.abs(computed).max()
+    )
+
+
 def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
     """With one scale for all, the small ones would have two or three levels."""
     shown = images(2, 16)
@@ -102,7 +119,8 @@ def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
             patch.setattr(quantisation, "_ALPHA", alpha)
             model = network()
             quantisation.quantise(model, field(model), images())
-        # `openvino_graph.write` takes back what all logits are shifted by.
+            quantisation.spell_out(model)
+        # `openvino_ir.write` takes back what all logits are shifted by.
         apart[alpha] = (logits(model, shown) - expected).std()
     assert apart[0.85] < apart[0.0]
 

@@ -15,10 +15,8 @@ import tensorflow as tf
 
 from app.inference.contract import Answers
 from app.inference.load import load
-from app.inference.openvino import has_vnni
 from app.inference.openvino_graph import GRAPH, WEIGHTS
 from model_store.store import ModelVersion, resolve, sha256, versions
-from tests.conftest import needs_vnni
 from tests.training import tiny
 from tests.training.conftest import ORIGIN
 from training.data import labelled
@@ -52,7 +50,7 @@ def test_the_manifest_names_every_other_file_with_its_digest(tiny_model: ModelVe
     del files["model.json"]
     assert tiny_model.manifest.files == files
     assert "variables/variables.index" in files
-    assert ({GRAPH, WEIGHTS} <= files.keys()) is has_vnni()
+    assert {GRAPH, WEIGHTS} <= files.keys()
     assert {"MODEL_CARD.md", "MODEL_CARD.html", "metrics.json", "figures/roc.png"} <= files.keys()
 
 
@@ -66,7 +64,6 @@ def test_the_manifest_tells_where_the_model_comes_from(
     assert 0 < manifest.provenance.float16_error < 0.01
 
 
-@needs_vnni
 def test_a_graph_whose_answers_are_off_is_left_out(
     add: Callable[..., Path],
     tmp_path: Path,
