@@ -31,28 +31,35 @@ http {{
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
+    upstream service {{ {servers} }}
     server {{
         listen {host}:{port} ssl;
         ssl_certificate {folder}/certificate.pem;
         ssl_certificate_key {folder}/key.pem;
-        location /stripped/ {{ proxy_pass {upstream}/; }}
-        location /xray/ {{ proxy_pass {upstream}; }}
-        location / {{ proxy_pass {upstream}; }}
+        location /stripped/ {{ proxy_pass http://service/; }}
+        location /xray/ {{ proxy_pass http://service; }}
+        location / {{ proxy_pass http://service; }}
     }}
 }}
 """
 
 
 @contextmanager
-def nginx(folder: Path, upstream: str) -> Iterator[httpx.Client]:
-    """A client of an nginx before `upstream`; the test is skipped where it is not installed."""
+def nginx(folder: Path, *upstreams: str) -> Iterator[httpx.Client]:
+    """A client of an nginx before services; the test is skipped where it is not installed.
+
+    Args:
+        folder: for its files.
+        upstreams: the services, as `host:port`.
+    """
     program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None or shutil.which("openssl") is None:
         pytest.skip("Debian's packages nginx-light and openssl are not installed")
     _make_certificate(folder)
     port = free_port()
     configuration = folder / "nginx.conf"
-    told = {"folder": folder, "host": LOCALHOST, "port": port, "upstream": upstream}
+    servers = " ".join(f"server {upstream};" for upstream in upstreams)
+    told = {"folder": folder, "host": LOCALHOST, "port": port, "servers": servers}
     configuration.write_text(_CONFIGURATION.format(**told))
     trusted = ssl.create_default_context(cafile=folder / "certificate.pem")
     url = f"https://{LOCALHOST}:{port}"

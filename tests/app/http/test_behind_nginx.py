@@ -22,7 +22,7 @@ def proxy(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder: Path = tmp_path_factory.mktemp("nginx")
     with serving(app, refusing(app)) as client:
         wait_until_ready(client)
-        with nginx(folder, str(client.base_url).rstrip("/")) as proxy:
+        with nginx(folder, client.base_url.netloc.decode()) as proxy:
             yield proxy
 
 

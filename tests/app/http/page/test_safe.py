@@ -64,7 +64,7 @@ def test_behind_a_proxy_with_tls_and_under_a_path(
     app = create_app(settings.model_copy(update={"root_path": "/xray"}))
     with serving(app) as service:
         wait_until_ready(service)
-        with nginx(tmp_path, str(service.base_url).rstrip("/")) as proxy:
+        with nginx(tmp_path, service.base_url.netloc.decode()) as proxy:
             for place in ("/", "/stripped/", "/xray/"):
                 address = f"{str(proxy.base_url).rstrip('/')}{place}"
                 room = opened(address, ignore_https_errors=True)
