@@ -9,7 +9,7 @@ from functools import partial
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import uvicorn
@@ -24,6 +24,9 @@ from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
+
+if TYPE_CHECKING:
+    from app.archive.command import Archive
 
 # For what is still at work when the last upload has come.
 _LAST_SECONDS = 5
@@ -171,7 +174,7 @@ def verify() -> None:
 @cli.command()
 def archive(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", exists=True, help="What holds the images.")
+        list[str], typer.Argument(metavar="FOLDER...", help="What holds the images.")
     ],
     out: Annotated[
         Path,
@@ -194,6 +197,13 @@ def archive(
     max_failures: Annotated[
         int, typer.Option(min=1, metavar="N", help="End where so many files fail in a row.")
     ] = 1000,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Read on this Ray cluster, or on `auto`; folders may be URIs such as s3://.",
+        ),
+    ] = None,
 ) -> None:
     """Read every image under folders, DICOM or not, into a table with a row for each file.
 
@@ -207,6 +217,12 @@ def archive(
     settings = settings_or_exit(Settings)
     outputs = Outputs(overlays, dicom)
     wanted = command.Archive(folders, out, outputs, settings.max_upload_bytes, max_failures)
+    if ray:
+        _archive_on_ray(wanted, settings, ray)
+        return
+    for folder in folders:
+        if not Path(folder).exists():
+            raise typer.BadParameter(f"{folder} does not exist.", param_hint="FOLDER...")
 
     async def work(reader: Reader) -> None:
         async with reader.running():
@@ -218,6 +234,22 @@ def archive(
         reader = load_reader(settings, Metrics())
         asyncio.run(_beating(settings, reader, work(reader)))
     except (ArchiveError, ModelError, NotReadyError) as error:
+        sys.exit(f"pneumoscope: {error}")
+
+
+def _archive_on_ray(wanted: "Archive", settings: Settings, address: str) -> None:
+    if wanted.outputs.folders:
+        raise typer.BadParameter("A cluster writes the table only.", param_hint="--ray")
+    try:
+        from app.cluster import command
+    except ImportError:
+        sys.exit("pneumoscope: --ray needs Ray: pip install 'pneumoscope[ray]'.")
+    from app.archive.command import check
+
+    try:
+        check(wanted)
+        command.read(wanted, settings, address)
+    except (ArchiveError, ModelError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 

@@ -12,7 +12,10 @@ from app.archive.outputs import Outputs
 from app.archive.progress import Progress
 from app.archive.readings import Readings
 from app.errors import ArchiveError
+from app.reading.limits import Limits
 from app.reading.reader import Reader
+
+STOPPED = "Stopped before the end; the same command goes on from here."
 
 
 @dataclass(frozen=True)
@@ -20,14 +23,14 @@ class Archive:
     """What is read, and what becomes of it.
 
     Attributes:
-        folders: whose files are read.
+        folders: whose files are read: paths, and on a cluster also URIs of object storage.
         out: the table.
         outputs: what else is written.
         max_bytes: of a file; larger ones are not read.
         max_failures: files in a row that may fail.
     """
 
-    folders: Sequence[Path]
+    folders: Sequence[str]
     out: Path
     outputs: Outputs = field(default_factory=Outputs)
     max_bytes: int = 32 * 2**20
@@ -65,7 +68,8 @@ async def read(reader: Reader, archive: Archive) -> None:
     Raises:
         ArchiveError: it was not read to its end; the same call goes on with it.
     """
-    journal = Journal(archive.journal, _conditions(reader, archive))
+    digest, limits = reader.model.digest, reader.limits
+    journal = Journal(archive.journal, conditions(digest, limits, archive))
     try:
         await _read_all(reader, archive, journal)
         await asyncio.to_thread(tables.write, archive.out, journal.rows())
@@ -81,8 +85,9 @@ async def _read_all(reader: Reader, archive: Archive, journal: Journal) -> None:
     own = [archive.out, *journal.files, *archive.outputs.folders]
     progress = Progress()
     readings = Readings(reader, journal, archive.outputs, progress, archive.max_failures)
-    found = files.under(archive.folders, own)
-    counting = asyncio.create_task(asyncio.to_thread(_count, archive.folders, own, progress, stop))
+    folders = [Path(folder) for folder in archive.folders]
+    found = files.under(folders, own)
+    counting = asyncio.create_task(asyncio.to_thread(_count, folders, own, progress, stop))
     try:
         await readings.run(found, archive.max_bytes, stop)
     finally:
@@ -91,14 +96,20 @@ async def _read_all(reader: Reader, archive: Archive, journal: Journal) -> None:
         await counting
         progress.end()
     if was_told:
-        raise ArchiveError("Stopped before the end; the same command goes on from here.")
+        raise ArchiveError(STOPPED)
 
 
-def _conditions(reader: Reader, archive: Archive) -> dict[str, str]:
-    """What the rows depend on beside the files."""
-    limits, outputs = reader.limits, archive.outputs
+def conditions(digest: str, limits: Limits, archive: Archive) -> dict[str, str]:
+    """What the rows depend on beside the files.
+
+    Args:
+        digest: the model's.
+        limits: the reader's.
+        archive: what is read.
+    """
+    outputs = archive.outputs
     return {
-        "model": reader.model.digest,
+        "model": digest,
         "limit of pixels or bytes": f"{limits.max_pixels} {archive.max_bytes}",
         "PNEUMOSCOPE_UNSUITABLE": str(limits.refuse_unsuitable),
         "size of overlays": str(limits.picture_side),

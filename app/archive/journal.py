@@ -70,7 +70,14 @@ class Journal:
         with self._lock, self._blaming_the_disk():
             query = "SELECT row FROM rows WHERE content = ? LIMIT 1"
             found = self._database.execute(query, [sha256]).fetchone()
-        return _row(found[0], path=path) if found else None
+        return row_of(found[0], path=path) if found else None
+
+    def content(self, path: str) -> str | None:
+        """The SHA-256 that the file of a path had when it was read; None where it was not."""
+        with self._lock, self._blaming_the_disk():
+            query = "SELECT content FROM rows WHERE path = ?"
+            found = self._database.execute(query, [path]).fetchone()
+        return found[0] if found else None
 
     def add(self, row: Row) -> None:
         """Note a row, which is on the disk a second later."""
@@ -88,7 +95,7 @@ class Journal:
         with self._lock, self._blaming_the_disk():
             self._database.commit()
             for (written,) in self._database.execute(query, [self._run]):
-                yield _row(written)
+                yield row_of(written)
 
     def close(self) -> None:
         """Have all rows on the disk."""
@@ -124,7 +131,8 @@ class Journal:
             raise ArchiveError(f"{self.path} cannot be used as the journal: {error}.") from error
 
 
-def _row(written: str, **changes: str) -> Row:
+def row_of(written: str, **changes: str) -> Row:
+    """The row that was written as JSON, save for what is changed."""
     fields = json.loads(written)
     several = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
     return Row(**(fields | several | changes))

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from app.archive.failures import Failures
 from app.archive.files import Found
 from app.archive.journal import Journal
 from app.archive.outputs import Outputs
@@ -53,7 +54,7 @@ class Readings:
         """
         self._reader, self._journal = reader, journal
         self._outputs, self._progress = outputs, progress
-        self._max_failures, self._failures = max_failures, 0
+        self._failures = Failures(max_failures)
         self._next = Lock()
 
     async def run(self, files: Iterator[Found], max_bytes: int, stop: asyncio.Event) -> None:
@@ -84,7 +85,8 @@ class Readings:
                 return
             row = taken.row if taken.data is None else await self._read(taken.row, taken.data)
             await asyncio.to_thread(self._journal.add, row)
-            self._note(row, taken.known)
+            self._progress.count(row.label or row.problem or "", known=taken.known)
+            self._failures.note(row, known=taken.known)
 
     def _take(self, files: Iterator[Found], max_bytes: int) -> _Taken | None:
         with self._next:
@@ -120,18 +122,6 @@ class Readings:
                 detail = f"{type(error).__name__} while its results were written."
                 row = row.failed(INTERNAL_ERROR, detail)
         return row
-
-    def _note(self, row: Row, known: bool) -> None:
-        self._progress.count(row.label or row.problem or "", known=known)
-        if known or row.problem is None:
-            self._failures = 0
-            return
-        self._failures += 1
-        if self._failures >= self._max_failures:
-            raise ArchiveError(
-                f"{self._failures} files in a row could not be read, the last one for "
-                f"{row.problem}; the same command goes on behind them."
-            )
 
 
 def _read_file(path: Path, max_bytes: int) -> tuple[str, bytes | None]:

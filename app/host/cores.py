@@ -7,19 +7,23 @@ from pathlib import Path
 
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
+_WANTED = "OMP_NUM_THREADS"
 
 
 def available(root: Path = _CONTROL_GROUPS, own: Path = _OWN) -> int:
     """The cores of the affinity mask, or fewer where a control group's quota pays for fewer.
 
-    A part of a core counts as one.
+    A part of a core counts as one. Where OMP_NUM_THREADS asks for fewer, as Ray sets it to what an
+    actor was given, it is these.
 
     Args:
         root: where the control groups are mounted.
         own: the file that names this process's groups.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min([cores or 1, *map(math.ceil, _quotas(root, own))]))
+    wanted = os.environ.get(_WANTED, "")
+    given = [int(wanted)] if wanted.isdecimal() else []
+    return max(1, min([cores or 1, *given, *map(math.ceil, _quotas(root, own))]))
 
 
 def _quotas(root: Path, own: Path) -> Iterator[float]:

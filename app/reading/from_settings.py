@@ -32,7 +32,7 @@ def load_reader(settings: Settings, metrics: Metrics) -> Reader:
     started = time.monotonic()
     version = open_model(settings)
     loaded = load(version, settings.engine, settings.mixed_precision)
-    reader = Reader(version.manifest, loaded, metrics, _limits(settings))
+    reader = Reader(version.manifest, loaded, metrics, limits(settings))
     model = reader.model
     metrics.model.info(
         {
@@ -47,7 +47,8 @@ def load_reader(settings: Settings, metrics: Metrics) -> Reader:
     return reader
 
 
-def _limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> Limits:
+    """What a reader may take at once."""
     return Limits(
         max_pixels=settings.max_pixels,
         max_pixels_at_once=settings.max_pixels_at_once,

@@ -1,0 +1,1 @@
+"""An archive that many machines read, with Ray."""
