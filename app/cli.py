@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvicorn
 
-from app.errors import ArchiveError, NodeError, NotReadyError, ReadError
+from app.errors import ArchiveError, NodeError, NotReadyError, ProfileError, ReadError
 from app.host import environment, heartbeat, process
 from app.http.protocol import protocol_for
 from app.main import app_or_exit, settings_or_exit
@@ -92,7 +92,7 @@ def dicom_node() -> None:
         reader = load_reader(settings, metrics)
         told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
         asyncio.run(_beating(settings, reader, told))
-    except (ModelError, NodeError) as error:
+    except (ModelError, NodeError, ProfileError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -137,7 +137,7 @@ def read(
     try:
         reader = load_reader(settings, Metrics())
         sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
-    except (ModelError, ReadError) as error:
+    except (ModelError, ProfileError, ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -217,7 +217,7 @@ def archive(
         command.check(wanted)
         reader = load_reader(settings, Metrics())
         asyncio.run(_beating(settings, reader, work(reader)))
-    except (ArchiveError, ModelError, NotReadyError) as error:
+    except (ArchiveError, ModelError, NotReadyError, ProfileError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 

@@ -19,7 +19,8 @@
     ├── SpoolFullError                      the queue has no room for an image
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
-    └── ArchiveError                        an archive cannot be read on, or its table be written
+    ├── ArchiveError                        an archive cannot be read on, or its table be written
+    └── ProfileError                        a site profile cannot be used
 
 No message quotes what a client sent: it may be shown, sent and logged. An error's `code` says the
 same to a program. A model that cannot be served is a `model_store.store.ModelError`.
@@ -146,3 +147,7 @@ class ReadError(PneumoscopeError):
 
 class ArchiveError(PneumoscopeError):
     """Why an archive was not read to its end, in one sentence."""
+
+
+class ProfileError(PneumoscopeError):
+    """Why a site profile cannot be used, in one sentence."""

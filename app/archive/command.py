@@ -99,6 +99,7 @@ def _conditions(reader: Reader, archive: Archive) -> dict[str, str]:
     limits, outputs = reader.limits, archive.outputs
     return {
         "model": reader.model.digest,
+        "PNEUMOSCOPE_PROFILE": str(reader.model.profile_digest),
         "limit of pixels or bytes": f"{limits.max_pixels} {archive.max_bytes}",
         "PNEUMOSCOPE_UNSUITABLE": str(limits.refuse_unsuitable),
         "size of overlays": str(limits.picture_side),
