@@ -20,7 +20,8 @@
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
     ├── ArchiveError                        an archive cannot be read on, or its table be written
-    └── ProfileError                        a site profile cannot be used
+    ├── ProfileError                        a site profile cannot be used
+    └── VerifyError                         a report cannot be verified
 
 No message quotes what a client sent: it may be shown, sent and logged. An error's `code` says the
 same to a program. A model that cannot be served is a `model_store.store.ModelError`.
@@ -151,3 +152,7 @@ class ArchiveError(PneumoscopeError):
 
 class ProfileError(PneumoscopeError):
     """Why a site profile cannot be used, in one sentence."""
+
+
+class VerifyError(PneumoscopeError):
+    """Why nobody can say whether a report holds, in one sentence."""
