@@ -44,7 +44,7 @@ def origin(report: Report, image: tuple[str, ...], model: Model) -> list[Check]:
         model: that is installed.
     """
     pairs = (
-        ("model", report.model or "none", model.digest),
+        ("model", report.model, model.digest),
         ("profile", report.profile or "none", model.profile_digest or "none"),
     )
     named = report.image in image

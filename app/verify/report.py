@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.archive import tables
 from app.archive.row import Row
@@ -15,6 +15,8 @@ from app.imaging.formats import has_preamble
 from model_store.manifest import Fraction, Sha256
 
 _TABLES = (".csv", ".jsonl", ".parquet")
+# A SHA-256 or a UID: it is printed, and must hold nothing else.
+_Name = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|[0-9.]{1,64})$")]
 
 
 class Report(BaseModel):
@@ -31,7 +33,7 @@ class Report(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    image: str
+    image: _Name
     model: Sha256
     profile: Sha256 | None
     probability: Fraction
@@ -65,7 +67,7 @@ class _Named(BaseModel):
 
 
 class _Input(BaseModel):
-    sha256: str
+    sha256: Sha256
 
 
 class _Answer(BaseModel):
