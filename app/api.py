@@ -32,7 +32,13 @@ from pydicom import Dataset
 
 from app.archive import read as archive
 from app.archive.row import Row, empty
-from app.errors import ImageError, NoLungsError, NotReadyError, UnreadableImageError
+from app.errors import (
+    ImageError,
+    NoLungsError,
+    NotReadyError,
+    ProfileError,
+    UnreadableImageError,
+)
 from app.imaging.overlay import Target
 from app.reading import reader as serving
 from app.reading.from_settings import load_reader
@@ -44,7 +50,7 @@ from model_store.store import ModelError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["ImageError", "ModelError", "NoLungsError", "Reader", "Reading", "Row"]
+__all__ = ["ImageError", "ModelError", "NoLungsError", "ProfileError", "Reader", "Reading", "Row"]
 
 Image = str | os.PathLike[str] | bytes | Dataset
 T = TypeVar("T")
@@ -58,6 +64,7 @@ class Reader:
 
         Raises:
             ModelError: it is missing, not what its manifest says, or cannot be loaded or run.
+            ProfileError: the site profile cannot be used.
         """
         self._reader = load_reader(settings, Metrics())
         # A notebook has a loop of its own, which must not be blocked.
@@ -86,6 +93,7 @@ class Reader:
 
         Raises:
             ModelError: it is missing, not what its manifest says, or cannot be loaded or run.
+            ProfileError: the site profile cannot be used.
             pydantic.ValidationError: a setting is none, or has a value that it cannot have.
         """
         chosen = {"model_store": root, "model_version": version}

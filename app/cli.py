@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 import uvicorn
 
-from app.errors import ArchiveError, NodeError, NotReadyError, ReadError
+from app.errors import ArchiveError, NodeError, NotReadyError, ProfileError, ReadError, VerifyError
 from app.host import environment, heartbeat, process
 from app.http.protocol import protocol_for
 from app.main import app_or_exit, settings_or_exit
@@ -95,7 +95,7 @@ def dicom_node() -> None:
         reader = load_reader(settings, metrics)
         told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
         asyncio.run(_beating(settings, reader, told))
-    except (ModelError, NodeError) as error:
+    except (ModelError, NodeError, ProfileError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -140,7 +140,7 @@ def read(
     try:
         reader = load_reader(settings, Metrics())
         sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
-    except (ModelError, ReadError) as error:
+    except (ModelError, ProfileError, ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -233,7 +233,7 @@ def archive(
         command.check(wanted)
         reader = load_reader(settings, Metrics())
         asyncio.run(_beating(settings, reader, work(reader)))
-    except (ArchiveError, ModelError, NotReadyError) as error:
+    except (ArchiveError, ModelError, NotReadyError, ProfileError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -249,8 +249,42 @@ def _archive_on_ray(wanted: "Archive", settings: Settings, address: str) -> None
     try:
         check(wanted)
         command.read(wanted, settings, address)
-    except (ArchiveError, ModelError) as error:
+    except (ArchiveError, ModelError, ProfileError) as error:
         sys.exit(f"pneumoscope: {error}")
+
+
+@cli.command("verify")
+def verify_report(
+    report: Annotated[
+        Path,
+        typer.Argument(
+            help="A Structured Report, a JSON answer, or a table that `archive` wrote (.csv, "
+            ".jsonl, .parquet)."
+        ),
+    ],
+    image: Annotated[Path, typer.Argument(help="The file that was read.")],
+) -> None:
+    """Compute anew what a report says of an image, and say whether it holds.
+
+    The environment variables of `serve` name the model and the site profile. Ends with 0 where the
+    report holds, with 1 where something in it is otherwise, and with 2 where it cannot be checked.
+    """
+    from app.verify import command
+
+    try:
+        settings = settings_or_exit(Settings)
+        # What a report says of an image without lungs can be checked too.
+        reader = load_reader(settings.model_copy(update={"unsuitable": "warn"}), Metrics())
+        checks = asyncio.run(command.verify(reader, report, image))
+    except (ArchiveError, ModelError, NotReadyError, ProfileError, VerifyError) as error:
+        typer.echo(f"pneumoscope: {error}", err=True)
+        raise typer.Exit(2) from error
+    # Of wrong settings, which are told already.
+    except SystemExit:
+        raise typer.Exit(2) from None
+    for check in checks:
+        typer.echo(str(check))
+    raise typer.Exit(0 if all(check.holds for check in checks) else 1)
 
 
 @cli.command()

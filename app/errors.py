@@ -19,7 +19,9 @@
     ├── SpoolFullError                      the queue has no room for an image
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
-    └── ArchiveError                        an archive cannot be read on, or its table be written
+    ├── ArchiveError                        an archive cannot be read on, or its table be written
+    ├── ProfileError                        a site profile cannot be used
+    └── VerifyError                         a report cannot be verified
 
 No message quotes what a client sent: it may be shown, sent and logged. An error's `code` says the
 same to a program. A model that cannot be served is a `model_store.store.ModelError`.
@@ -146,3 +148,11 @@ class ReadError(PneumoscopeError):
 
 class ArchiveError(PneumoscopeError):
     """Why an archive was not read to its end, in one sentence."""
+
+
+class ProfileError(PneumoscopeError):
+    """Why a site profile cannot be used, in one sentence."""
+
+
+class VerifyError(PneumoscopeError):
+    """Why nobody can say whether a report holds, in one sentence."""

@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from app.errors import ProfileError
 from app.host import environment, heartbeat, logs, process
 from app.http import problems
 from app.http.lingering import Lingering
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         ModelError: the model is missing, not what its manifest says, or breaks the contract.
+        ProfileError: the site profile cannot be used.
     """
     metrics = Metrics()
     reader = load_reader(settings, metrics)
@@ -102,7 +104,7 @@ def app_or_exit() -> FastAPI:
     settings = settings_or_exit(Settings)
     try:
         return create_app(settings)
-    except ModelError as error:
+    except (ModelError, ProfileError) as error:
         _end(str(error))
 
 

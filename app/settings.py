@@ -74,6 +74,13 @@ class Settings(EnvironmentSettings):
     model_key: Path | None = Field(
         None, description="public key of who signed the model; no signature is asked for if unset"
     )
+    profile: Path | None = Field(
+        None, description="site profile, whose numbers count; the model's own if unset"
+    )
+    profile_mismatch: Literal["refuse", "warn"] = Field(
+        "refuse",
+        description="a profile of another model: `refuse` to start, or `warn` and go without it",
+    )
     max_upload_bytes: int = Field(32 * 2**20, gt=0, description="largest request body, in bytes")
     upload_seconds: float = Field(30, gt=0, description="longest time that a request body may take")
     max_pixels: int = Field(_MOST_PIXELS, gt=0, description="most pixels an image may have")

@@ -68,8 +68,9 @@ async def read(reader: Reader, archive: Archive) -> None:
     Raises:
         ArchiveError: it was not read to its end; the same call goes on with it.
     """
-    digest, limits = reader.model.digest, reader.limits
-    journal = Journal(archive.journal, conditions(digest, limits, archive))
+    model = reader.model
+    begun = conditions(model.digest, model.profile_digest, reader.limits, archive)
+    journal = Journal(archive.journal, begun)
     try:
         await _read_all(reader, archive, journal)
         await asyncio.to_thread(tables.write, archive.out, journal.rows())
@@ -99,17 +100,21 @@ async def _read_all(reader: Reader, archive: Archive, journal: Journal) -> None:
         raise ArchiveError(STOPPED)
 
 
-def conditions(digest: str, limits: Limits, archive: Archive) -> dict[str, str]:
+def conditions(
+    digest: str, profile: str | None, limits: Limits, archive: Archive
+) -> dict[str, str]:
     """What the rows depend on beside the files.
 
     Args:
         digest: the model's.
+        profile: the site profile's digest.
         limits: the reader's.
         archive: what is read.
     """
     outputs = archive.outputs
     return {
         "model": digest,
+        "PNEUMOSCOPE_PROFILE": str(profile),
         "limit of pixels or bytes": f"{limits.max_pixels} {archive.max_bytes}",
         "PNEUMOSCOPE_UNSUITABLE": str(limits.refuse_unsuitable),
         "size of overlays": str(limits.picture_side),

@@ -31,6 +31,7 @@ class Row:
         evidence_in_lungs: the share of what argues for the answer that lies in the lungs.
         model: the name of the model; `model_version` is its version, `model_digest` the SHA-256 of
             its manifest, `engine` and `device` are what computed it.
+        profile_digest: the SHA-256 of the site profile whose numbers counted.
         seconds: that it took to decode the image and to infer it.
         problem: the code of why there is no answer, or no result in DICOM.
         detail: the same in a sentence.
@@ -61,6 +62,7 @@ class Row:
     model: str | None = None
     model_version: int | None = None
     model_digest: str | None = None
+    profile_digest: str | None = None
     engine: str | None = None
     device: str | None = None
     seconds: float | None = None
@@ -109,6 +111,7 @@ def empty(path: str | os.PathLike[str], model: Model) -> Row:
         model=model.name,
         model_version=model.version,
         model_digest=model.digest,
+        profile_digest=model.profile_digest,
         engine=model.engine,
         device=model.device,
     )

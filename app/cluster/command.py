@@ -19,7 +19,7 @@ from app.archive.row import Row
 from app.cluster import places
 from app.cluster.places import Place
 from app.errors import ArchiveError
-from app.reading.from_settings import limits, open_model
+from app.reading.from_settings import limits, open_model, open_profile
 from app.settings import Settings
 
 # Ray tells its makers how it is used, unless told not to before it is imported.
@@ -49,18 +49,25 @@ def read(archive: Archive, settings: Settings, address: str) -> None:
     Raises:
         ArchiveError: it was not read to its end; the same call goes on with it.
         ModelError: this machine has not the model.
+        ProfileError: nor the site profile, or it is of another model.
     """
-    digest = open_model(settings).manifest.digest
-    begun = conditions(digest, limits(settings), archive)
+    manifest = open_model(settings).manifest
+    profile = open_profile(settings, manifest)
+    digests = manifest.digest, profile.digest if profile else None
+    begun = conditions(*digests, limits(settings), archive)
     with closing(Journal(archive.journal, begun)) as journal:
         with _connected(address), _told_to_stop() as stop:
-            _read_all(archive, settings, journal, digest, stop)
+            _read_all(archive, settings, journal, digests, stop)
         tables.write(archive.out, journal.rows())
     archive.journal.unlink()
 
 
 def _read_all(
-    archive: Archive, settings: Settings, journal: Journal, digest: str, stop: threading.Event
+    archive: Archive,
+    settings: Settings,
+    journal: Journal,
+    digests: tuple[str, str | None],
+    stop: threading.Event,
 ) -> None:
     files = list(places.under(archive.folders))
     missing = {file.name for file in files}
@@ -69,8 +76,8 @@ def _read_all(
     try:
         for row, known in _rows(files, settings, journal) if files else ():
             missing.discard(row.path)
-            if row.model_digest not in {None, digest}:
-                raise ArchiveError("A machine of the cluster has another model of that version.")
+            if row.model_digest and (row.model_digest, row.profile_digest) != digests:
+                raise ArchiveError("A machine of the cluster has another model or site profile.")
             before = journal.known(row.path, row.sha256) if known and row.sha256 else None
             _note(before or row, known, journal, progress, failures)
             if stop.is_set():

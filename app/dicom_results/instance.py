@@ -12,6 +12,7 @@ from pydicom.uid import UID
 from app.dicom_results import uids
 from app.dicom_results.identity import carry
 from app.dicom_results.source import Source, taken
+from app.reading.model import Model
 from model_store.manifest import Manifest
 
 PRODUCT = "pneumoscope"
@@ -32,7 +33,7 @@ _NOW = (
 
 
 def place(
-    source: Dataset, manifest: Manifest, kind: str, series_number: int, *parts: str
+    source: Dataset, model: Model, kind: str, series_number: int, *parts: str
 ) -> dict[str, Any]:
     """The arguments that place an instance in the source's study, in a series of its own.
 
@@ -40,7 +41,7 @@ def place(
 
     Args:
         source: the header of the image that was read.
-        manifest: the model's.
+        model: that read it.
         kind: what the series holds, in a word or two.
         series_number: of the kind.
         parts: what else tells the instance from others of its kind about the same image.
@@ -48,17 +49,17 @@ def place(
     Returns:
         Keyword arguments of `highdicom.base.SOPClass`.
     """
-    model = _model(manifest)
-    uid = instance_uid(source, manifest, kind, *parts)
-    moment = _moment(source, manifest)
+    name = _name(model.manifest)
+    uid = instance_uid(source, model, kind, *parts)
+    moment = _moment(source, model)
     return {
-        "series_instance_uid": _series_uid(kind, model, str(source.StudyInstanceUID)),
+        "series_instance_uid": _series_uid(kind, name, str(source.StudyInstanceUID)),
         "series_number": series_number,
-        "series_description": f"For research use: {PRODUCT} {kind}, {model}"[:_LONG_STRING],
+        "series_description": f"For research use: {PRODUCT} {kind}, {name}"[:_LONG_STRING],
         "sop_instance_uid": uid,
         "instance_number": uids.number(uid),
         "manufacturer": PRODUCT,
-        "manufacturer_model_name": model[:_LONG_STRING],
+        "manufacturer_model_name": name[:_LONG_STRING],
         "software_versions": software(),
         "content_qualification": "RESEARCH",
         "content_date": moment.date(),
@@ -66,10 +67,15 @@ def place(
     }
 
 
-def instance_uid(source: Dataset, manifest: Manifest, kind: str, *parts: str) -> UID:
-    """The UID of the instance that `place` places; of the source, it needs no more than UIDs."""
+def instance_uid(source: Dataset, model: Model, kind: str, *parts: str) -> UID:
+    """The UID of the instance that `place` places; of the source, it needs no more than UIDs.
+
+    Under another site profile the same image may have another answer, and so another instance.
+    """
     study, image = str(source.StudyInstanceUID), str(source.SOPInstanceUID)
-    return uids.derive(kind, _model(manifest), software(), study, image, *parts)
+    if model.profile_digest:
+        parts = *parts, model.profile_digest
+    return uids.derive(kind, _name(model.manifest), software(), study, image, *parts)
 
 
 def is_own(dataset: Dataset) -> bool:
@@ -84,7 +90,7 @@ def is_own_series(study: str, series: str | None, manifest: Manifest) -> bool:
     """
     versions = range(manifest.version, max(0, manifest.version - _VERSIONS), -1)
     return series in {
-        _series_uid(kind, _model(manifest, version), study)
+        _series_uid(kind, _name(manifest, version), study)
         for kind, version in product(KINDS, versions)
     }
 
@@ -108,11 +114,11 @@ def device_uid(manifest: Manifest) -> UID:
     return uids.derive("device", manifest.name, str(manifest.version))
 
 
-def _series_uid(kind: str, model: str, study: str) -> UID:
-    return uids.derive(kind, model, study)
+def _series_uid(kind: str, name: str, study: str) -> UID:
+    return uids.derive(kind, name, study)
 
 
-def _model(manifest: Manifest, version: int | None = None) -> str:
+def _name(manifest: Manifest, version: int | None = None) -> str:
     return f"{manifest.name} {version or manifest.version}"
 
 
@@ -121,11 +127,12 @@ def software() -> str:
     return f"{PRODUCT} {version(PRODUCT)}"
 
 
-def _moment(source: Dataset, manifest: Manifest) -> datetime:
-    """The earliest moment at which the result could have been made: image and model existed.
+def _moment(source: Dataset, model: Model) -> datetime:
+    """The earliest moment at which the result could have been made: what it is made of existed.
 
     Content Date is required (PS3.3, C.17.2), and the time of the call would give the same UID to
     objects that differ.
     """
-    created = manifest.created.replace(tzinfo=None)
+    made_of = (model.manifest, model.profile) if model.profile else (model.manifest,)
+    created = max(part.created.replace(tzinfo=None) for part in made_of)
     return max(created, taken(source) or created)

@@ -49,9 +49,7 @@ def secondary_capture(
         # Replaced below: highdicom wants a value, though the standard allows none (type 2C).
         patient_orientation=("L", "F"),
         transfer_syntax_uid=ExplicitVRLittleEndian,
-        **place(
-            source, reading.model.manifest, OVERLAY, _SERIES_NUMBER, target, f"{width}x{height}"
-        ),
+        **place(source, reading.model, OVERLAY, _SERIES_NUMBER, target, f"{width}x{height}"),
     )
     image.PatientOrientation = source.get("PatientOrientation")
     image.ConversionType = "WSD"

@@ -39,6 +39,7 @@ from app.dicom_results.instance import (
     to_file,
 )
 from app.dicom_results.source import Source
+from app.reading.model import Model
 from app.reading.reading import Reading
 from model_store.manifest import Manifest
 
@@ -56,6 +57,10 @@ FINDINGS = {
 # That a person should read the image, and why, as far as the standard has a code for it: a question
 # and an answer. Quality findings are of CID 6135.
 REVIEW = codes.DCM.Recommendation, codes.DCM.ForPhysicianReview
+# What texts begin with that programs read again.
+MODEL_DIGEST = "SHA-256 of the model: "
+PROFILE_DIGEST = "SHA-256 of the site profile: "
+PREDICTION_SET = "Conformal prediction set: "
 _REASONS = {
     Reason.NO_LUNGS_FOUND: (codes.SCT.Lung, codes.DCM.NotVisualized),
     Reason.LUNGS_CUT_OFF: (codes.DCM.QualityFinding, codes.DCM.Positioning),
@@ -73,7 +78,7 @@ def structured_report(source: Source, reading: Reading) -> bytes:
     Returns:
         The same bytes for the same arguments.
     """
-    placed = place(source, reading.model.manifest, REPORT, _SERIES_NUMBER)
+    placed = place(source, reading.model, REPORT, _SERIES_NUMBER)
     report = MeasurementReport(
         observation_context=_observer(reading.model.manifest),
         procedure_reported=CHEST_RADIOGRAPHY,
@@ -86,14 +91,14 @@ def structured_report(source: Source, reading: Reading) -> bytes:
     return to_file(document, source)
 
 
-def report_uid(source: Dataset, manifest: Manifest) -> UID:
+def report_uid(source: Dataset, model: Model) -> UID:
     """The SOP Instance UID that the report about an image has, whatever is found on it.
 
     Args:
         source: at least the SOP Instance and the Study Instance UID of the image.
-        manifest: the model's.
+        model: that reads it.
     """
-    return instance_uid(source, manifest, REPORT)
+    return instance_uid(source, model, REPORT)
 
 
 def _observer(manifest: Manifest) -> ObservationContext:
@@ -121,9 +126,7 @@ def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvalu
         algorithm_id=AlgorithmIdentification(
             name=model.name,
             version=str(model.version),
-            parameters=[
-                f"Pneumonia is present where its probability is at least {model.threshold}"
-            ],
+            parameters=_parameters(model),
             manufacturer=PRODUCT,
         ),
         measurements=[_probability(reading)],
@@ -132,6 +135,21 @@ def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvalu
     )
     group[0].ContentSequence.extend(_comment(text) for text in _comments(reading))
     return group
+
+
+def _parameters(model: Model) -> list[str]:
+    """The numbers by which the model reads, and what they are from."""
+    parameters = [
+        f"Pneumonia is present where its probability is at least {model.threshold}",
+        f"{MODEL_DIGEST}{model.digest}",
+    ]
+    if model.profile:
+        parameters += [
+            f"{PROFILE_DIGEST}{model.profile_digest}",
+            f"Site profile of {model.profile.created:%Y-%m-%d}: prevalence of pneumonia "
+            f"{model.profile.prevalence:g}",
+        ]
+    return parameters
 
 
 def _probability(reading: Reading) -> Measurement:
@@ -151,7 +169,7 @@ def _evaluations(reading: Reading) -> list[tuple[Code, Code]]:
 
 
 def _comments(reading: Reading) -> list[str]:
-    comments = [FOR_RESEARCH, f"Conformal prediction set: {', '.join(reading.prediction_set)}"]
+    comments = [FOR_RESEARCH, f"{PREDICTION_SET}{', '.join(reading.prediction_set)}"]
     if len(reading.prediction_set) > 1:
         comments[-1] += " (a person should read the image)"
     comments += [f"Warning: {code}" for code in reading.warnings]

@@ -102,7 +102,7 @@ class _About:
 
     def resource(self, kind: str, what: str, **elements: Any) -> Resource:
         """A resource about the image; `what` tells it from others of the same reading."""
-        uid = instance_uid(self.source, self.reading.model.manifest, _KIND, what)
+        uid = instance_uid(self.source, self.reading.model, _KIND, what)
         when = taken(self.source)
         return {
             "resourceType": kind,
@@ -162,10 +162,16 @@ def _finding(about: _About) -> Resource:
 
 
 def _probability(about: _About) -> Resource:
+    notes = ["Calibrated probability of pneumonia, whatever the finding is."]
+    if profile := about.reading.model.profile:
+        notes.append(
+            f"For a prevalence of pneumonia of {profile.prevalence:g}, by the site profile of "
+            f"{profile.created:%Y-%m-%d} with the SHA-256 {profile.digest}."
+        )
     return about.observation(
         PROBABILITY,
         valueQuantity=_number(round(about.reading.probability, _DECIMALS)),
-        note=[{"text": "Calibrated probability of pneumonia, whatever the finding is."}],
+        note=[{"text": text} for text in notes],
         referenceRange=[{"high": _number(about.reading.threshold), "text": "below the threshold"}],
     )
 

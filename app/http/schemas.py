@@ -1,5 +1,6 @@
 """What goes over the wire."""
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 import numpy as np
@@ -10,6 +11,8 @@ from app.http.problems import ProblemDetails
 from app.inference.contract import Floats
 from app.reading import model as reading_model
 from app.reading.reading import Reading
+from app.reading.site_profile import SiteProfile
+from model_store.manifest import Manifest, Sha256
 
 Finding = Literal[Label.NORMAL, Label.PNEUMONIA]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -35,8 +38,22 @@ class Model(BaseModel):
 
     name: str
     version: int
+    digest: Sha256 = Field(description="SHA-256 of its manifest: what `sha256sum model.json` says")
     engine: str
     device: str
+
+
+class Profile(BaseModel):
+    """The site profile whose threshold, prevalence and conformal limits counted."""
+
+    digest: Sha256 = Field(description="what `sha256sum profile.json` says")
+    created: datetime
+
+
+class ModelAtSite(Manifest):
+    """The manifest of the model, and the site profile that it reads by."""
+
+    profile: SiteProfile | None = Field(description="null where the model's own numbers count")
 
 
 class Lungs(BaseModel):
@@ -58,7 +75,15 @@ class Prediction(BaseModel):
         description="PNEUMONIA where probability >= threshold, else NORMAL; but INDETERMINATE "
         "where no lungs were found or the image is not like a chest X-ray"
     )
-    probability: Annotated[float, Field(ge=0, le=1, description="calibrated P(PNEUMONIA)")]
+    probability: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="calibrated P(PNEUMONIA), at the profile's prevalence, or for equal shares "
+            "of both labels where there is none",
+        ),
+    ]
     threshold: float
     prediction_set: list[Finding] = Field(
         description="what conformal prediction cannot exclude; both where label is INDETERMINATE"
@@ -72,6 +97,7 @@ class Prediction(BaseModel):
     lungs: Lungs
     input: Input
     model: Model
+    profile: Profile | None = Field(description="null where the model's own numbers counted")
 
 
 class Overlay(BaseModel):
@@ -150,6 +176,7 @@ def prediction(reading: Reading) -> Prediction:
                 sha256=radiograph.sha256,
             ),
             "model": model(reading.model),
+            "profile": _profile(reading.model),
         }
     )
 
@@ -165,7 +192,20 @@ def maps(reading: Reading) -> Maps:
 
 def model(of: reading_model.Model) -> Model:
     """A model as it goes over the wire."""
-    return Model(name=of.name, version=of.version, engine=of.engine, device=of.device)
+    return Model(
+        name=of.name, version=of.version, digest=of.digest, engine=of.engine, device=of.device
+    )
+
+
+def model_at_site(of: reading_model.Model) -> ModelAtSite:
+    """A model's manifest and site profile as they go over the wire."""
+    return ModelAtSite(**dict(of.manifest), profile=of.profile)
+
+
+def _profile(of: reading_model.Model) -> Profile | None:
+    if of.profile is None or of.profile_digest is None:
+        return None
+    return Profile(digest=of.profile_digest, created=of.profile.created)
 
 
 def _lungs(reading: Reading) -> Lungs:

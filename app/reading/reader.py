@@ -28,6 +28,7 @@ from app.reading.limits import Limits
 from app.reading.metrics import Metrics
 from app.reading.model import Model
 from app.reading.reading import Reading, judge
+from app.reading.site_profile import SiteProfile
 from model_store.manifest import Manifest
 from model_store.store import ModelError
 
@@ -50,7 +51,12 @@ class Reader:
     """
 
     def __init__(
-        self, manifest: Manifest, engine: Engine, metrics: Metrics, limits: Limits | None = None
+        self,
+        manifest: Manifest,
+        engine: Engine,
+        metrics: Metrics,
+        limits: Limits | None = None,
+        profile: SiteProfile | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -59,9 +65,10 @@ class Reader:
             engine: the model, loaded.
             metrics: where readings are counted.
             limits: what may be held at once.
+            profile: of the site that the model reads for.
         """
         self.limits = limits = limits or Limits()
-        self.model = Model(manifest, engine.name, engine.device)
+        self.model = Model(manifest, engine.name, engine.device, profile)
         self._engine, self._metrics = engine, metrics
         self._ready = False
         self._room = Room(limits.max_in_flight, limits.max_bytes_in_flight)

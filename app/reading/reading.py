@@ -54,8 +54,8 @@ class Reading:
 
     @property
     def probability(self) -> float:
-        """Calibrated P(PNEUMONIA)."""
-        return float(self.answers.probability[0])
+        """Calibrated P(PNEUMONIA), at the prevalence of the site profile where there is one."""
+        return self.model.probability(float(self.answers.probability[0]))
 
     @property
     def novelty(self) -> float:
@@ -89,8 +89,8 @@ def judge(
     """What the model's outputs, N = 1, mean for the image that they are about."""
     manifest = model.manifest
     calibration = manifest.calibration
-    probability = float(answers.probability[0])
-    positive = probability >= model.threshold
+    own = float(answers.probability[0])
+    positive = model.probability(own) >= model.threshold
     finding = Label.PNEUMONIA if positive else Label.NORMAL
     lungs = find(answers.lungs[0], calibration.lungs)
     strange = []
@@ -99,7 +99,7 @@ def judge(
     if answers.novelty[0] > calibration.novelty_limit:
         strange.append(WarningCode.NOT_LIKE_A_CHEST_XRAY)
     cut_off = [WarningCode.LUNGS_CUT_OFF] if lungs.cut_off else []
-    possible = calibration.conformal.prediction_set(probability)
+    possible = model.conformal.prediction_set(own)
     return Reading(
         radiograph,
         answers,

@@ -1,12 +1,18 @@
 """What a site measured on its own images: the numbers that hold there, for one model."""
 
+import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.errors import ProfileError
 from model_store.manifest import Conformal, Fraction, Sha256
+
+# The share of PNEUMONIA that a model's own probability is for: its calibration has every label of
+# every set count alike.
+MODEL_PREVALENCE = 0.5
 
 
 class Threshold(BaseModel):
@@ -21,7 +27,8 @@ class Threshold(BaseModel):
 class SiteProfile(BaseModel):
     """Numbers of one site, of which none is of a single image.
 
-    It holds for one version of a model, whose digest it names.
+    It holds for one version of a model, whose digest it names. Threshold and conformal limits were
+    measured on the model's own probability, before it is moved to the prevalence.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -42,6 +49,60 @@ class SiteProfile(BaseModel):
         description="a quantile of 1 excludes nothing: too few images of that label were there"
     )
 
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what `write` writes: what `sha256sum profile.json` says."""
+        return hashlib.sha256(self._to_file().encode()).hexdigest()
+
+    def at_site(self, probability: float) -> float:
+        """The model's own P(PNEUMONIA), moved to the site's prevalence."""
+        return at_prevalence(probability, MODEL_PREVALENCE, self.prevalence)
+
+    def at_model(self, probability: float) -> float:
+        """P(PNEUMONIA) at the site's prevalence, moved back: what `at_site` was given."""
+        return at_prevalence(probability, self.prevalence, MODEL_PREVALENCE)
+
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        path.write_text(self.model_dump_json(indent=2) + "\n")
+        path.write_text(self._to_file())
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote.
+
+        Raises:
+            ProfileError: it cannot be read, or is no profile.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise ProfileError(
+                f"The site profile {path} cannot be read: {error.strerror}."
+            ) from error
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "JSON"
+            raise ProfileError(
+                f"The site profile {path} is invalid at {where}: {first['msg']}."
+            ) from None
+
+    def _to_file(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def at_prevalence(probability: float, before: float, after: float) -> float:
+    """P(PNEUMONIA) calibrated for one prevalence, as it is for another.
+
+    The odds are multiplied by the ratio of the prevalences' odds: Saerens 2002,
+    doi:10.1162/089976602753284446. Written so that rounding, too, keeps the order of two
+    probabilities, and a threshold moved alike parts the same images.
+
+    Args:
+        probability: 0 to 1, at `before`.
+        before: the share of PNEUMONIA, over 0 and under 1.
+        after: likewise.
+    """
+    if probability == 0:
+        return 0.0
+    ratio = before / (1 - before) * ((1 - after) / after)
+    return 1 / (1 + (1 - probability) / probability * ratio)

@@ -31,6 +31,8 @@ http {{
     proxy_set_header Host $http_host;
     proxy_set_header X-Forwarded-For $remote_addr;
     proxy_set_header X-Forwarded-Proto $scheme;
+    # A reading changes nothing: another replica may be asked again.
+    proxy_next_upstream error timeout http_503 non_idempotent;
     upstream service {{ {servers} }}
     server {{
         listen {host}:{port} ssl;

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +11,9 @@ import pytest
 from app.http.protocol import refusing
 from app.main import create_app
 from app.settings import Settings
+from model_store.store import ModelVersion
 from tests.app.conftest import Scripted, serving, wait_until_ready
+from tests.app.reading import profiles
 
 VIEWER = "https://viewer.example:8443"
 ASKED = "access-control-allow-origin"
@@ -62,6 +65,24 @@ def test_pages_of_named_origins_may_ask(serve: Serve, xray: bytes) -> None:
     assert "X-Request-ID" in asked.headers["access-control-expose-headers"]
     assert broken.json()["code"] == "unsupported_format"
     assert ASKED not in foreign.headers
+
+
+def test_a_site_profile_counts_and_is_told(
+    serve: Serve, scripted: Scripted, tiny_model: ModelVersion, xray: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "profile.json"
+    threshold = {"value": 0.75, "sensitivity": 0.9}
+    profile = profiles.write(path, tiny_model.manifest, prevalence=0.1, threshold=threshold)
+    scripted.value = 0.625
+    client = serve(profile=path)
+
+    body = client.post("/predict", files={"file": xray}).json()
+    assert (body["probability"], body["threshold"]) == pytest.approx((5 / 32, 0.25))
+    assert body["label"] == "NORMAL"
+    assert body["profile"] == {"digest": profile.digest, "created": "2026-01-01T00:00:00Z"}
+    explained = client.post("/explain", files={"file": xray}).json()
+    assert explained["profile"] == body["profile"]
+    assert client.get("/model").json()["profile"] == profile.model_dump(mode="json")
 
 
 def test_pages_of_any_origin_may_ask(serve: Serve) -> None:

@@ -37,7 +37,9 @@ def drawn(count: int, seed: int = 0) -> tuple[list[Row], list[str]]:
     labels = ["NORMAL"] * (count // 2) + ["PNEUMONIA"] * (count - count // 2)
     log_odds = random.normal([-2.56 if label == "NORMAL" else 2.56 for label in labels], 2)
     scores = 1 / (1 + np.exp(-log_odds))
-    return [row(number, float(score)) for number, score in enumerate(scores)], labels
+    # As an engine gives them.
+    rounded = scores.astype(np.float32).tolist()
+    return [row(number, score) for number, score in enumerate(rounded)], labels
 
 
 def write(path: Path, lines: Sequence[dict[str, str]], separator: str = ",") -> Path:

@@ -26,11 +26,16 @@ def commission(
 
     Raises:
         ArchiveError: the table cannot be read.
-        DataError: the labels cannot be used, or the answers are not of one model.
+        DataError: the labels cannot be used, or the answers are not of one model, or by a site
+            profile.
     """
     rows = tables.read(table)
     if len(models := {row.model_digest for row in rows}) != 1:
         raise DataError(f"{table} has the answers of {len(models)} models; it needs one.")
+    if any(row.profile_digest for row in rows):
+        raise DataError(
+            f"{table} was read by a site profile: read it again without PNEUMOSCOPE_PROFILE."
+        )
     measured = measure(sites.join(rows, labels), sensitivity, prevalence)
     out.mkdir(parents=True, exist_ok=True)
     measured.profile.write(out / PROFILE)

@@ -11,7 +11,6 @@ from app.http.routes.parts import (
     json_response,
     problem_responses,
 )
-from model_store.manifest import Manifest
 
 router = APIRouter(tags=["service"])
 
@@ -34,10 +33,10 @@ async def ready(reader: ReaderDependency) -> Response:
     return json_response(schemas.Status(status="ready"))
 
 
-@router.get("/model", summary="What answers here?", response_model=Manifest)
+@router.get("/model", summary="What answers here?", response_model=schemas.ModelAtSite)
 async def model(reader: ReaderDependency) -> Response:
-    """The manifest of the model: calibration, provenance, the digests of its files."""
-    return json_response(reader.model.manifest)
+    """The manifest of the model, with the digests of its files, and the site profile."""
+    return json_response(schemas.model_at_site(reader.model))
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

@@ -18,7 +18,7 @@ from app.host import process
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
 from app.pacs.web.dicomweb import connect, errors
-from model_store.manifest import Manifest
+from app.reading.model import Model
 
 _STUDY = ("StudyInstanceUID", "NumberOfStudyRelatedInstances")
 _SERIES = ("SeriesInstanceUID", "Modality", "Manufacturer")
@@ -57,14 +57,14 @@ class Archive:
         return found
 
     def unread(
-        self, study: str, modalities: Sequence[str], manifest: Manifest, again: bool = False
+        self, study: str, modalities: Sequence[str], model: Model, again: bool = False
     ) -> list[Dataset]:
         """The radiographs in a study that have no report of the model in it.
 
         Args:
             study: its Study Instance UID.
             modalities: of the series to look at.
-            manifest: the model's.
+            model: that reads them.
             again: those that have one, too.
 
         Returns:
@@ -89,7 +89,7 @@ class Archive:
             for one in _datasets(series, _SERIES)
             if one.get("Modality") in modalities
             and not is_own(one)
-            and not is_own_series(study, one.get("SeriesInstanceUID"), manifest)
+            and not is_own_series(study, one.get("SeriesInstanceUID"), model.manifest)
         }
         instances = _datasets(items, _INSTANCE)
         present = {instance.get("SOPInstanceUID") for instance in instances}
@@ -98,7 +98,7 @@ class Archive:
         ]
         for image in images:
             image.StudyInstanceUID = study
-        return [image for image in images if again or report_uid(image, manifest) not in present]
+        return [image for image in images if again or report_uid(image, model) not in present]
 
     def retrieve(self, image: Dataset) -> bytes | None:
         """The file (PS3.10) of an image, in the transfer syntax that it is stored in.

@@ -37,7 +37,7 @@ async def read_study(reader: Reader, url: str, study: str, again: bool) -> int:
     async with reader.running():
         try:
             study_reader = _study_reader(reader, url)
-            find = partial(study_reader.archive.unread, study, MODALITIES, reader.model.manifest)
+            find = partial(study_reader.archive.unread, study, MODALITIES, reader.model)
             unread = await asyncio.to_thread(find)
             known = {image.SOPInstanceUID for image in unread}
             images = await asyncio.to_thread(find, again=True) if again else []

@@ -73,9 +73,7 @@ class Polling:
     async def _read(self, study: str, instances: int | None, stop: asyncio.Event) -> None:
         reader, archive = self._study_reader.reader, self._study_reader.archive
         try:
-            unread = await asyncio.to_thread(
-                archive.unread, study, _MODALITIES, reader.model.manifest
-            )
+            unread = await asyncio.to_thread(archive.unread, study, _MODALITIES, reader.model)
         # Deleted since the round began.
         except LookupError:
             return

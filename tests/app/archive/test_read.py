@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,10 @@ from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.reading.reading import Reading
 from app.settings import Settings
+from model_store.store import ModelVersion
 from tests import synthetic
 from tests.app.dicom_results import given
+from tests.app.reading import profiles
 
 Ask = Callable[[bytes], tuple[Row, Reading | None]]
 
@@ -48,6 +51,24 @@ def test_a_row_says_what_the_reading_says(ask: Ask, reader: Reader, xray: bytes)
     assert (row.model, row.model_version) == ("pneumonia", 1)
     assert row.model_digest == reader.model.digest
     assert (row.problem, row.sop_instance_uid) == (None, None)
+
+
+def test_a_row_says_by_which_site_profile(
+    settings: Settings, tiny_model: ModelVersion, xray: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "profile.json"
+    profile = profiles.write(path, tiny_model.manifest, prevalence=0.01)
+    reader = load_reader(settings.model_copy(update={"profile": path}), Metrics())
+
+    async def once() -> tuple[Row, Reading | None]:
+        async with reader.running():
+            return await read(reader, empty("a", reader.model), xray)
+
+    row, reading = asyncio.run(once())
+    assert reading
+    assert row.profile_digest == profile.digest
+    assert row.probability == profile.at_site(float(reading.answers.probability[0]))
+    assert row.threshold == profile.at_site(0.2)
 
 
 def test_a_dicom_image_has_its_uids(ask: Ask) -> None:

@@ -17,6 +17,7 @@ from app.imaging.decode import Radiograph
 from app.reading.lungs import Box, Lungs
 from app.reading.model import Model
 from app.reading.reading import Reading
+from app.reading.site_profile import SiteProfile
 from tests import synthetic
 from tests.answered import answers
 from tests.app.imaging.dicom.dicoms import dicom
@@ -81,6 +82,11 @@ WRONG: dict[str, Any] = {
 }
 
 
+def model(profile: SiteProfile | None = None, **changes: Any) -> Model:
+    """A model on a CPU, save for what is changed in its manifest."""
+    return Model(manifest(**changes), "openvino", "CPU", profile)
+
+
 def source_file(**elements: Any) -> bytes:
     """A file of a radiograph with HEADER, in which None leaves an element out."""
     return dicom(PIXELS, **(HEADER | elements))
@@ -89,7 +95,7 @@ def source_file(**elements: Any) -> bytes:
 def reading(**changes: Any) -> Reading:
     """A reading of it that finds pneumonia, save for what is changed."""
     fields: dict[str, Any] = {
-        "model": Model(manifest(), "openvino", "CPU"),
+        "model": model(),
         "lungs": Lungs(True, Box(0.1, 0.1, 0.9, 0.8)),
         "label": Label.PNEUMONIA,
         "finding": Label.PNEUMONIA,

@@ -4,7 +4,8 @@ import pytest
 
 from app.dicom_results.instance import KINDS, is_own_series, place
 from app.dicom_results.source import read_source
-from tests.app.dicom_results.given import BARE, source_file
+from tests.app.dicom_results.given import BARE, model, source_file
+from tests.app.reading.profiles import profile
 from tests.model_store.made import manifest
 
 SOURCE = read_source(source_file())
@@ -12,12 +13,12 @@ SOURCE = read_source(source_file())
 
 def test_the_same_image_and_model_have_the_same_place() -> None:
     again = read_source(source_file(PatientID="corrected"))
-    assert place(SOURCE, manifest(), "report", 1) == place(again, manifest(), "report", 1)
+    assert place(SOURCE, model(), "report", 1) == place(again, model(), "report", 1)
 
 
 def test_images_of_a_study_share_the_series_of_a_kind_and_a_model() -> None:
     other = read_source(source_file(SOPInstanceUID="1.9", SeriesInstanceUID="1.8"))
-    first, second = (place(source, manifest(), "report", 1) for source in (SOURCE, other))
+    first, second = (place(source, model(), "report", 1) for source in (SOURCE, other))
 
     assert first["series_instance_uid"] == second["series_instance_uid"]
     assert first["sop_instance_uid"] != second["sop_instance_uid"]
@@ -27,11 +28,11 @@ def test_images_of_a_study_share_the_series_of_a_kind_and_a_model() -> None:
 def test_another_kind_model_or_study_has_a_series_of_its_own() -> None:
     other_study = read_source(source_file(StudyInstanceUID="1.7"))
     placed = [
-        place(SOURCE, manifest(), "report", 1),
-        place(SOURCE, manifest(), "overlay", 1),
-        place(SOURCE, manifest(version=2), "report", 1),
-        place(SOURCE, manifest(name="other"), "report", 1),
-        place(other_study, manifest(), "report", 1),
+        place(SOURCE, model(), "report", 1),
+        place(SOURCE, model(), "overlay", 1),
+        place(SOURCE, model(version=2), "report", 1),
+        place(SOURCE, model(name="other"), "report", 1),
+        place(other_study, model(), "report", 1),
     ]
 
     for uid in ("series_instance_uid", "sop_instance_uid"):
@@ -39,7 +40,7 @@ def test_another_kind_model_or_study_has_a_series_of_its_own() -> None:
 
 
 def test_what_tells_instances_apart_leaves_them_in_one_series() -> None:
-    first, second = (place(SOURCE, manifest(), "overlay", 1, part) for part in "ab")
+    first, second = (place(SOURCE, model(), "overlay", 1, part) for part in "ab")
 
     assert first["series_instance_uid"] == second["series_instance_uid"]
     assert first["sop_instance_uid"] != second["sop_instance_uid"]
@@ -47,7 +48,7 @@ def test_what_tells_instances_apart_leaves_them_in_one_series() -> None:
 
 @pytest.mark.parametrize("name", ["pneumonia", "x" * 80])
 def test_the_description_starts_with_its_use_and_fits(name: str) -> None:
-    description = place(SOURCE, manifest(name=name), "report", 1)["series_description"]
+    description = place(SOURCE, model(name=name), "report", 1)["series_description"]
 
     assert description.startswith("For research use: pneumoscope report, ")
     assert len(description) <= 64
@@ -63,18 +64,24 @@ def test_the_description_starts_with_its_use_and_fits(name: str) -> None:
 def test_content_is_no_older_than_the_image_and_the_model(
     created: datetime, expected: tuple[date, time]
 ) -> None:
-    placed = place(SOURCE, manifest(created=created), "report", 1)
+    placed = place(SOURCE, model(created=created), "report", 1)
     assert (placed["content_date"], placed["content_time"]) == expected
 
 
+def test_content_is_no_older_than_the_site_profile() -> None:
+    later = profile(created=datetime(2026, 5, 1, 6, tzinfo=UTC))
+    placed = place(SOURCE, model(later), "report", 1)
+    assert (placed["content_date"], placed["content_time"]) == (date(2026, 5, 1), time(6))
+
+
 def test_content_of_an_undated_image_is_as_old_as_the_model() -> None:
-    placed = place(read_source(source_file(**BARE)), manifest(), "report", 1)
+    placed = place(read_source(source_file(**BARE)), model(), "report", 1)
     assert placed["content_date"] == date(2026, 1, 1)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_series_of_results_is_known_by_its_uid(kind: str) -> None:
-    series = place(SOURCE, manifest(), kind, 1)["series_instance_uid"]
+    series = place(SOURCE, model(), kind, 1)["series_instance_uid"]
 
     assert is_own_series(SOURCE.StudyInstanceUID, series, manifest())
     assert is_own_series(SOURCE.StudyInstanceUID, series, manifest(version=7))

@@ -22,11 +22,12 @@ from tests.app.dicom_results.given import (
     WRONG,
     assert_valid,
     checked,
+    model,
     parse,
     reading,
     source_file,
 )
-from tests.model_store.made import manifest
+from tests.app.reading.profiles import profile
 
 
 def reported(elements: dict[str, Any] | None = None, **changes: Any) -> bytes:
@@ -56,7 +57,7 @@ def test_its_uid_is_known_before_the_image_is_read() -> None:
     header = Dataset()
     header.StudyInstanceUID, header.SOPInstanceUID = STUDY, IMAGE
 
-    assert report_uid(header, manifest()) == parse(reported()).SOPInstanceUID
+    assert report_uid(header, model()) == parse(reported()).SOPInstanceUID
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -173,7 +174,31 @@ def test_the_model_is_the_observer_and_its_version_the_algorithms() -> None:
         "pneumonia",
         "1",
         "Pneumonia is present where its probability is at least 0.4",
+        f"SHA-256 of the model: {model().digest}",
     ]
+
+
+def test_by_which_site_profile_it_was_read(tmp_path: Path) -> None:
+    read_by = profile(prevalence=0.1, threshold={"value": 0.75, "sensitivity": 0.9})
+    data = reported(model=model(read_by), probability=0.9375)
+
+    assert texts(data, "111002") == [
+        "Pneumonia is present where its probability is at least 0.25",
+        f"SHA-256 of the model: {model().digest}",
+        f"SHA-256 of the site profile: {read_by.digest}",
+        "Site profile of 2026-01-01: prevalence of pneumonia 0.1",
+    ]
+    [measurement] = group(data).get_measurements()
+    assert measurement.value == pytest.approx(0.625)
+    assert_valid(data, tmp_path)
+
+
+def test_another_site_profile_gives_another_report_in_the_same_series() -> None:
+    profiles = None, profile(), profile(prevalence=0.2)
+    reports = [parse(reported(model=model(one))) for one in profiles]
+
+    assert len({report.SOPInstanceUID for report in reports}) == 3
+    assert len({report.SeriesInstanceUID for report in reports}) == 1
 
 
 def test_refers_to_the_image() -> None:

@@ -9,7 +9,15 @@ from fhir.resources.R4B.bundle import Bundle
 from app.codes import Label, WarningCode
 from app.dicom_results.source import read_source
 from app.fhir.report import transaction
-from tests.app.dicom_results.given import BARE, HEADER, PROBABILITY, reading, source_file
+from tests.app.dicom_results.given import (
+    BARE,
+    HEADER,
+    PROBABILITY,
+    model,
+    reading,
+    source_file,
+)
+from tests.app.reading.profiles import profile
 
 Resource = dict[str, Any]
 
@@ -32,6 +40,17 @@ def observation(bundle: Resource, code: str) -> Resource:
         one for one in resources(bundle, "Observation") if one["code"]["coding"][0]["code"] == code
     )
     return found
+
+
+def test_the_probability_says_by_which_site_profile() -> None:
+    bundle = written(model=model(profile(prevalence=0.1)), probability=0.9375)
+
+    found = observation(bundle, "122157")
+    assert found["valueQuantity"]["value"] == 0.625
+    assert profile().digest in found["note"][-1]["text"]
+    assert {one["id"] for one in resources(bundle, "DiagnosticReport")}.isdisjoint(
+        one["id"] for one in resources(written(), "DiagnosticReport")
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from app.imaging.decode import Radiograph
 from app.reading.lungs import Lungs
 from app.reading.model import Model
 from app.reading.reading import Reading, judge
+from model_store.manifest import Conformal
 from tests.answered import answers, lungs
+from tests.app.reading import profiles
 from tests.model_store.made import manifest
 
 # Those of `made.manifest`: its threshold, and what neither of its quantiles excludes.
@@ -23,6 +25,39 @@ def judged(probability: float, *warnings: WarningCode, **outputs: Any) -> Readin
     radiograph = Radiograph(PIXELS, 8, 8, "PNG", "", warnings)
     found = answers([probability], **({"novelty": [1.0]} | outputs))
     return judge(radiograph, found, Model(manifest(), "openvino", "CPU"), {})
+
+
+def by_site(probability: float, **profile: Any) -> Reading:
+    radiograph = Radiograph(PIXELS, 8, 8, "PNG", "")
+    model = Model(manifest(), "openvino", "CPU", profiles.profile(**profile))
+    return judge(radiograph, answers([probability], novelty=[1.0]), model, {})
+
+
+# By hand: a prevalence of 0.1 divides the odds by 9, so that 0.75 becomes 0.25.
+@pytest.mark.parametrize(
+    ("own", "probability", "label", "possible"),
+    [
+        (0.9375, 0.625, Label.PNEUMONIA, [Label.PNEUMONIA]),
+        (0.75, 0.25, Label.PNEUMONIA, BOTH),
+        (0.625, 5 / 32, Label.NORMAL, [Label.NORMAL]),
+    ],
+)
+def test_a_site_profile_makes_the_label(
+    own: float, probability: float, label: Label, possible: list[Label]
+) -> None:
+    limits = Conformal(coverage=0.95, normal_quantile=0.75, pneumonia_quantile=0.25)
+    threshold = {"value": 0.75, "sensitivity": 0.9}
+    reading = by_site(own, prevalence=0.1, threshold=threshold, conformal=limits)
+
+    assert reading.probability == pytest.approx(probability)
+    assert reading.threshold == pytest.approx(0.25)
+    assert (reading.label, reading.prediction_set) == (label, possible)
+
+
+def test_without_a_threshold_of_the_site_the_model_s_is_moved() -> None:
+    reading = by_site(THRESHOLD + 1e-6, prevalence=0.1, threshold=None)
+    assert reading.threshold == pytest.approx((0.4 / 0.6 / 9) / (1 + 0.4 / 0.6 / 9))
+    assert reading.label == Label.PNEUMONIA
 
 
 @pytest.mark.parametrize(

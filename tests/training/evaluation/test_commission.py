@@ -1,6 +1,7 @@
 """`python -m training commission`, from the archive's table to the report."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,14 @@ def test_answers_of_two_models_are_not_measured_as_one(table: Path) -> None:
     status, said = _run(table)
     assert status == 1
     assert "has the answers of 2 models; it needs one." in said
+
+
+def test_answers_by_a_site_profile_are_not_measured(table: Path) -> None:
+    rows = tables.read(table)
+    tables.write(table, [replace(rows[0], profile_digest="a" * 64), *rows[1:]])
+    status, said = _run(table)
+    assert status == 1
+    assert "read it again without PNEUMOSCOPE_PROFILE." in said
 
 
 def test_another_file_is_told_in_one_sentence(table: Path) -> None:

@@ -4,6 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.codes import Label
+from app.imaging.decode import Radiograph
+from app.reading.model import Model
+from app.reading.reading import judge
+from tests.answered import answers
+from tests.model_store.made import manifest
 from tests.training.site_rows import DIGEST, drawn
 from training.data.labelled import LABELS, Sample
 from training.data.site import Site
@@ -54,6 +60,29 @@ def test_the_profile_is_of_the_model_and_holds_no_image() -> None:
     assert 0 < profile.conformal.normal_quantile < 1
     assert "/data" not in profile.model_dump_json()
     assert "patient 1" not in profile.model_dump_json()
+
+
+def test_a_reader_by_the_profile_does_what_was_measured() -> None:
+    found = measured(400, prevalence=0.05)
+    model = Model(manifest(), "openvino", "CPU", found.profile)
+    radiograph = Radiograph(np.zeros((8, 8), np.uint8), 8, 8, "PNG", "")
+    scores = np.array([row.probability for row in found.site.answered], np.float32)
+    ill = np.array([sample.label == 1 for sample in found.site.samples])
+    readings = [judge(radiograph, answers([score], novelty=[1.0]), model, {}) for score in scores]
+    called = np.array([reading.label == Label.PNEUMONIA for reading in readings])
+    covered = np.array(
+        [
+            LABELS[sample.label] in reading.prediction_set
+            for sample, reading in zip(found.site.samples, readings, strict=True)
+        ]
+    )
+
+    assert found.at_site
+    sensitivity, specificity = found.at_site
+    assert (called[ill].sum(), (~called[~ill]).sum()) == (sensitivity.count, specificity.count)
+    assert 0.95 <= covered[ill].mean() < 0.98
+    assert 0.95 <= covered[~ill].mean() < 0.98
+    assert all((r.probability >= r.threshold) == (r.label == Label.PNEUMONIA) for r in readings)
 
 
 def test_a_stated_prevalence_counts_more_than_the_own() -> None:

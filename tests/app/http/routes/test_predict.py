@@ -43,6 +43,7 @@ def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) ->
         "lungs",
         "input",
         "model",
+        "profile",
     }
     assert body["input"] == {
         "width": 560,
@@ -58,6 +59,8 @@ def test_answer_holds_all_of_the_interface(client: httpx.Client, xray: bytes) ->
     assert (right, bottom) == pytest.approx((0.87, 0.71), abs=0.05)
     assert body["model"]["name"] == "pneumonia"
     assert body["model"]["version"] == 1
+    assert body["model"]["digest"] == client.get("/metrics").text.split('digest="')[1][:64]
+    assert body["profile"] is None
     assert body["model"]["engine"] in ("openvino", "tensorflow")
 
 

@@ -1,0 +1,1 @@
+"""Whether what a report says of an image holds."""
