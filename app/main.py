@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from multiprocessing import parent_process
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -35,7 +35,7 @@ looked. For research use only: not a medical device.
 
 _READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID", *picture.HEADERS)
 # For the description of the endpoints, and the field for a token in `/docs`.
-_TOKEN = {
+_TOKEN: dict[str, Any] = {
     "dependencies": [Depends(HTTPBearer(auto_error=False))],
     "responses": parts.problem_responses(401, 429),
 }

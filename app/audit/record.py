@@ -32,6 +32,14 @@ _LOCK = "lock"
 class Record:
     """The record in a folder, which goes on where it ended."""
 
+    # The last line, and the file that it is in.
+    _number: int
+    _previous: str
+    _file: int
+    _size: int
+    # Whether something may lie beyond the lines: what is left of one that was not written whole.
+    _has_rest: bool
+
     def __init__(self, folder: Path, most_bytes: int = _MOST_BYTES) -> None:
         """Find the end of the record, or begin one.
 
@@ -151,7 +159,6 @@ class Record:
                 break
         self._file = self._open(files[-1] if files else self._folder / chain.file_name(1))
         self._size = os.fstat(self._file).st_size - len(torn)
-        # Beyond the lines, there may be what is left of one that was not written to its end.
         self._has_rest = bool(torn)
         if torn:
             text = torn.decode("ascii", "replace")[:_MOST_TORN_CHARACTERS]

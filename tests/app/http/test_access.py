@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -43,7 +44,7 @@ def free(file: Path) -> dict[str, str]:
 
 @pytest.fixture
 def client(scripted: Scripted, model_root: Path, file: Path) -> Iterator[httpx.Client]:
-    changes = {"root_path": "/xray", "cors_origins": "https://viewer.example"}
+    changes: dict[str, Any] = {"root_path": "/xray", "cors_origins": "https://viewer.example"}
     app = create_app(Settings(model_store=model_root, tokens=file, **changes))
     with serving(app, refusing(app)) as client:
         wait_until_ready(client)

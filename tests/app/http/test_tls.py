@@ -42,11 +42,6 @@ def _certify(folder: Path, name: str, *options: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-def _settings(made: Path, certificate: str = "server", **changes: object) -> Settings:
-    own = {"tls_certificate": made / f"{certificate}.pem", "tls_key": made / f"{certificate}.key"}
-    return Settings.model_validate(own | changes)
-
-
 def test_without_a_certificate_there_is_no_tls() -> None:
     assert tls.options(Settings()) == {}
 
@@ -79,10 +74,11 @@ def test_a_file_may_hold_the_key_too(made: Path, tmp_path: Path) -> None:
 def test_a_wrong_file_is_named(made: Path, changes: dict[str, str | None], sentence: str) -> None:
     lock = ["openssl", "ec", "-in", "server.key", "-aes128", "-passout", "pass:x"]
     subprocess.run([*lock, "-out", "locked.key"], cwd=made, check=True, capture_output=True)
+    own = {"tls_certificate": made / "server.pem", "tls_key": made / "server.key"}
     paths = {name: value and made / value for name, value in changes.items()}
 
     with pytest.raises(ServeError) as error:
-        tls.options(_settings(made, **paths))
+        tls.options(Settings.model_validate(own | paths))
     assert sentence in str(error.value)
 
 

@@ -3,7 +3,9 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.errors import ServeError
 from app.http import tokens
 from app.http.tokens import Caller, Tokens
@@ -39,6 +41,16 @@ def test_a_new_token_has_256_bits_and_a_line_for_the_file(tmp_path: Path) -> Non
     assert token != other
     assert token not in line
     assert Tokens(tmp_path / "tokens").caller_of(token) == Caller("ward-7")
+
+
+def test_the_command_makes_one(tmp_path: Path) -> None:
+    made = CliRunner().invoke(cli, ["token", "ward-7"]).stdout.splitlines()
+    (tmp_path / "tokens").write_text(made[-1])
+
+    assert Tokens(tmp_path / "tokens").caller_of(made[1]) == Caller("ward-7")
+    refused = CliRunner().invoke(cli, ["token", "ward 7"])
+    assert refused.exit_code == 1
+    assert "ward 7" not in refused.output
 
 
 @pytest.mark.parametrize("name", ["", "ward 7", "a\nb", "-", "ä", "x" * 65])
