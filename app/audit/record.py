@@ -19,7 +19,6 @@ from app.errors import NotRecordedError, ServeError
 
 log = logging.getLogger("pneumoscope")
 
-# A file may be longer by its last line.
 _MOST_BYTES = 64 * 2**20
 _SECONDS_BETWEEN_SYNCS = 1.0
 _SECONDS_BETWEEN_LINES_OF_THE_LOG = 10.0
@@ -98,11 +97,11 @@ class Record:
     # What only the thread does, once there is one.
 
     def _append(self, entry: dict[str, Any]) -> None:
-        if self._failure:
-            raise self._failure
         line = chain.line(self._number + 1, entry, self._previous)
         if self._size and self._size + len(line) > self._most_bytes:
             self._rotate()
+        if self._failure:
+            raise OSError(*self._failure.args)
         try:
             _write(self._file, line, self._size)
             if self._has_rest:
@@ -172,6 +171,9 @@ class Record:
         try:
             # So that the file's name is on the disk too.
             os.fsync(folder)
+        except OSError:
+            os.close(file)
+            raise
         finally:
             os.close(folder)
         return file
