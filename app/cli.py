@@ -14,8 +14,18 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 import uvicorn
 
-from app.errors import ArchiveError, NodeError, NotReadyError, ProfileError, ReadError, VerifyError
+from app.errors import (
+    ArchiveError,
+    NodeError,
+    NotReadyError,
+    ProfileError,
+    ReadError,
+    ServeError,
+    VerifyError,
+)
 from app.host import environment, heartbeat, process
+from app.http import tls, tokens
+from app.http.access import warn_if_open
 from app.http.protocol import protocol_for
 from app.main import app_or_exit, settings_or_exit
 from app.pacs.node.settings import NodeSettings
@@ -44,6 +54,10 @@ model = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Look after the models in the model store."
 )
 cli.add_typer(model, name="model")
+audit = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Look after the record of readings."
+)
+cli.add_typer(audit, name="audit")
 
 
 @cli.callback()
@@ -63,8 +77,13 @@ def main(
 def serve() -> None:
     """Serve over HTTP. Environment variables configure it."""
     _log_to_standard_error()
-    app = app_or_exit()
-    settings: Settings = app.state.settings
+    settings = settings_or_exit(Settings)
+    try:
+        tls_options = tls.options(settings)
+    except ServeError as error:
+        sys.exit(f"pneumoscope: {error}")
+    app = app_or_exit(settings)
+    warn_if_open(settings)
     uvicorn.run(
         app,
         host=settings.host,
@@ -77,6 +96,7 @@ def serve() -> None:
         access_log=False,
         # As long as an upload may take, and as the slowest reader of an answer is waited for.
         timeout_graceful_shutdown=ceil(settings.upload_seconds) + _LAST_SECONDS,
+        **tls_options,
     )
 
 
@@ -285,6 +305,48 @@ def verify_report(
     for check in checks:
         typer.echo(str(check))
     raise typer.Exit(0 if all(check.holds for check in checks) else 1)
+
+
+@audit.command(name="verify")
+def verify_record(
+    path: Annotated[
+        Path, typer.Argument(exists=True, help="The record's folder, or one of its files.")
+    ],
+) -> None:
+    """Check that no line of a record of readings is missing, changed or out of its place.
+
+    Ends with 1 where one is. Keep the last line's number and SHA-256, which are printed, elsewhere:
+    the record alone cannot tell that lines are missing at its end.
+    """
+    from app.audit.verify import verify as look
+
+    try:
+        found = look(path)
+    except OSError as error:
+        sys.exit(f"pneumoscope: the record cannot be read: {error.strerror}.")
+    for sentence in found.wrong:
+        typer.echo(sentence)
+    if found.first > 1:
+        typer.echo(f"The record begins with line {found.first}: older files are not there.")
+    typer.echo(f"{found.lines} lines; the last is line {found.last}, SHA-256 {found.digest}")
+    if found.wrong:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def token(
+    name: Annotated[str, typer.Argument(help="Who it is for, as metrics and records say it.")],
+) -> None:
+    """Make a new token, with which NAME may ask, and the line for the file of tokens.
+
+    The token is shown this once. The file, which PNEUMOSCOPE_TOKENS names, holds its SHA-256: a
+    fast digest, which is right for 256 random bits, though it would not be for a password.
+    """
+    try:
+        made, line = tokens.new(name)
+    except ValueError as error:
+        sys.exit(f"pneumoscope: {error}")
+    typer.echo(f"The token, for {name} alone:\n{made}\n\nThe line for the file of tokens:\n{line}")
 
 
 @cli.command()

@@ -9,6 +9,7 @@
     ├── UnavailableError                    not now; the same request may succeed later
     │   ├── BusyError                       as much is at work as can be held
     │   ├── NotReadyError                   the model has not passed its warm-up
+    │   ├── NotRecordedError                the reading cannot be written into the record
     │   └── StoppingError                   the process is ending
     ├── NotReadError                        the model is not for this image; it has no result
     ├── UnreachableError                    the PACS did not answer, or is too busy
@@ -17,6 +18,7 @@
     │       └── FailedError                 it answered with an error
     ├── RefusedError                        the PACS will never store this object
     ├── SpoolFullError                      the queue has no room for an image
+    ├── ServeError                          the service cannot start
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
     ├── ArchiveError                        an archive cannot be read on, or its table be written
@@ -91,6 +93,13 @@ class NotReadyError(UnavailableError):
     message = "The model has not passed its warm-up."
 
 
+class NotRecordedError(UnavailableError):
+    """The reading cannot be written into the record, so its answer is not given."""
+
+    code = "not_recorded"
+    message = "The service cannot record the reading, and so gives no answer."
+
+
 class StoppingError(UnavailableError):
     """The process is ending, and there is no answer yet."""
 
@@ -136,6 +145,10 @@ class SpoolFullError(PneumoscopeError):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+class ServeError(PneumoscopeError):
+    """Why the service cannot start, in one sentence."""
 
 
 class NodeError(PneumoscopeError):

@@ -6,19 +6,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from multiprocessing import parent_process
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.security import HTTPBearer
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from app.errors import ProfileError
+from app.audit.record import Record
+from app.errors import ProfileError, ServeError
 from app.host import environment, heartbeat, logs, process
 from app.http import problems
+from app.http.access import Access
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
-from app.http.routes import docs, explain, page, picture, predict, service
+from app.http.routes import docs, explain, page, parts, picture, predict, service
+from app.http.tokens import Tokens
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
@@ -30,6 +34,11 @@ looked. For research use only: not a medical device.
 """
 
 _READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID", *picture.HEADERS)
+# For the description of the endpoints, and the field for a token in `/docs`.
+_TOKEN: dict[str, Any] = {
+    "dependencies": [Depends(HTTPBearer(auto_error=False))],
+    "responses": parts.problem_responses(401, 429),
+}
 # With which uvicorn's worker says that another one would fail too.
 _FAILED_TO_START = 3
 
@@ -40,9 +49,12 @@ def create_app(settings: Settings) -> FastAPI:
     """Load the model, and build the app around it.
 
     Raises:
+        ServeError: a file that a setting names is not what it should be.
         ModelError: the model is missing, not what its manifest says, or breaks the contract.
         ProfileError: the site profile cannot be used.
     """
+    tokens = Tokens(settings.tokens) if settings.tokens else None
+    record = Record(settings.audit) if settings.audit else None
     metrics = Metrics()
     reader = load_reader(settings, metrics)
 
@@ -51,6 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
         beating = heartbeat.beating(settings.heartbeat, lambda: reader.is_ready)
         async with reader.running(), beating:
             yield
+        if record:
+            record.close()
 
     app = FastAPI(
         title="pneumoscope",
@@ -67,6 +81,9 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.reader, app.state.settings, app.state.metrics = reader, settings, metrics
+    app.state.record = record
+    if tokens:
+        app.add_middleware(Access, tokens=tokens, metrics=metrics)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -81,8 +98,9 @@ def create_app(settings: Settings) -> FastAPI:
     if settings.root_path:
         app.add_middleware(UnderPath, root_path=settings.root_path)
     problems.install(app, metrics)
-    for module in (predict, explain, picture, service, docs):
-        app.include_router(module.router)
+    for module in (predict, explain, picture, service):
+        app.include_router(module.router, **(_TOKEN if tokens else {}))
+    app.include_router(docs.router)
     if settings.page:
         app.include_router(page.router)
     return app
@@ -96,15 +114,14 @@ def __getattr__(name: str) -> FastAPI:
     logs.keep_requests_out()
     if parent_process():
         _end("a server's workers are not for it; start one process on each of several ports.")
-    return app_or_exit()
+    return app_or_exit(settings_or_exit(Settings))
 
 
-def app_or_exit() -> FastAPI:
-    """The app of the environment's settings, or one sentence on standard error and the end."""
-    settings = settings_or_exit(Settings)
+def app_or_exit(settings: Settings) -> FastAPI:
+    """The app, or one sentence on standard error and the end."""
     try:
         return create_app(settings)
-    except (ModelError, ProfileError) as error:
+    except (ModelError, ProfileError, ServeError) as error:
         _end(str(error))
 
 

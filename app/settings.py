@@ -60,6 +60,18 @@ class Settings(EnvironmentSettings):
     ] = Field(
         (), description="origins whose pages may ask, separated by commas, or `*`; none if unset"
     )
+    tokens: Path | None = Field(
+        None, description="file of the tokens with which one may ask; anybody may if unset"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="certificate (PEM), with its chain, to serve HTTPS with; HTTP if unset"
+    )
+    tls_key: Path | None = Field(
+        None, description="private key (PEM) of the certificate, if that file does not hold it"
+    )
+    tls_client_ca: Path | None = Field(
+        None, description="authorities (PEM), of which clients must have a certificate, if set"
+    )
     engine: Literal["auto", "tensorflow", "openvino"] = Field(
         "auto", description="`auto` takes TensorFlow where it sees a GPU, OpenVINO elsewhere"
     )
@@ -101,6 +113,9 @@ class Settings(EnvironmentSettings):
     )
     overlay_max_side: int = Field(1024, ge=64, description="longest side of an overlay, in pixels")
     page: bool = Field(True, description="whether `GET /` serves the page to drop X-rays on")
+    audit: Path | None = Field(
+        None, description="folder of a record of each reading, as lines of JSON; none if unset"
+    )
     heartbeat: Path | None = Field(
         None, description="file that is written every 5 s while all is well; none if unset"
     )

@@ -1,7 +1,8 @@
 """Around every request: an id, a metric, a line in the log, and a problem where the service fails.
 
 Neither the log nor the metrics repeat what the client sent: no path, query, header or file name,
-only the route that matched. The id is made here and sent as X-Request-ID.
+only the route that matched, and the name that the operator gave a token. The id is made here, sent
+as X-Request-ID, and in the scope as `request_id`.
 """
 
 import logging
@@ -56,6 +57,7 @@ class Observe:
             return
         admission.comes_from((scope.get("client") or ("",))[0])
         request_id, status, started = uuid4().hex, 0, time.perf_counter()
+        scope["request_id"] = request_id
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -76,6 +78,8 @@ class Observe:
             seconds = time.perf_counter() - started
             self._metrics.requests.labels(endpoint, str(status)).inc()
             self._metrics.request_seconds.labels(endpoint).observe(seconds)
+            if caller := scope.get("caller"):
+                self._metrics.caller_requests.labels(caller, str(status)).inc()
             log.info("%s %s %d %.1f ms", request_id, endpoint, status, seconds * 1e3)
 
     @staticmethod

@@ -15,7 +15,14 @@ _SECONDS = (
 _TENTHS = [tenth / 10 for tenth in range(1, 11)]
 STAGES = ("decode", "queue", "infer", "render")
 # Whose rate an alert asks for before the first of them has come.
-_OF_THE_SERVICE = ("busy", "internal_error", "not_ready", "short_of_resources", "stopping")
+_OF_THE_SERVICE = (
+    "busy",
+    "internal_error",
+    "not_ready",
+    "not_recorded",
+    "short_of_resources",
+    "stopping",
+)
 
 
 class Metrics:
@@ -25,6 +32,12 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "pneumoscope_requests", "Requests", ["endpoint", "status"], registry=registry
+        )
+        self.caller_requests = Counter(
+            "pneumoscope_caller_requests",
+            "Requests with a token, by its name",
+            ["caller", "status"],
+            registry=registry,
         )
         self.request_seconds = Histogram(
             "pneumoscope_request_seconds",

@@ -26,6 +26,7 @@ NODE = {
 FULL = {
     "image": {"digest": DIGEST, "pullSecrets": ["registry"]},
     "settings": {"MAX_UPLOAD_BYTES": 4194304, "UNSUITABLE": "warn", "UPLOAD_SECONDS": 7.5},
+    "existingSecret": "access",
     "model": {"existingClaim": "models"},
     "autoscaling": {"targetQueueDepth": 8},
     "node": NODE | {"existingSecret": "pacs", "storage": {"storageClass": "fast"}},
@@ -134,6 +135,24 @@ def test_a_model_store_of_ones_own_is_where_the_image_has_its_own() -> None:
 
     assert models == {"name": "models", "mountPath": "/srv/model_store", "readOnly": True}
     assert "PNEUMOSCOPE_MODEL_STORE=/srv/model_store" in (ROOT / "Dockerfile").read_text()
+
+
+def test_tokens_and_certificates_are_the_services_files() -> None:
+    tls = {"TLS_CERTIFICATE": "/etc/pneumoscope/tls.crt", "TLS_KEY": "/etc/pneumoscope/tls.key"}
+    manifests = rendered(FULL | {"settings": tls})
+    pod = manifests["Deployment", "xray-pneumoscope"]["spec"]["template"]["spec"]
+    node = manifests["StatefulSet", "xray-pneumoscope-node"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+
+    files = {"name": "files", "mountPath": "/etc/pneumoscope", "readOnly": True}
+    assert files in container["volumeMounts"]
+    [volume] = [one for one in pod["volumes"] if one["name"] == "files"]
+    assert volume["secret"]["secretName"] == "access"
+    assert "files" not in {one["name"] for one in node["volumes"]}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    plain = rendered({})["Deployment", "xray-pneumoscope"]["spec"]["template"]["spec"]
+    assert plain["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 const TRIES = 6;
 const LONGEST_WAIT_MS = 8000;
+let token = "";
 
 /** What the service, or the way to it, has against a file. */
 export class Problem extends Error {
@@ -10,6 +11,11 @@ export class Problem extends Error {
     super(code);
     Object.assign(this, { code, detail, status });
   }
+}
+
+/** Ask with a token from now on; what cannot be part of one is left out. */
+export function useToken(text) {
+  token = text.replace(/[^!-~]/g, "");
 }
 
 /**
@@ -57,6 +63,7 @@ function once(path, file, { accept = "*/*", progress, signal }) {
     request.responseType = "arraybuffer";
     request.setRequestHeader("Accept", accept);
     request.setRequestHeader("Content-Type", "application/octet-stream");
+    if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
     if (progress) request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 1);
     const fail = () => reject(new Problem({ code: "unreachable" }));
     request.onerror = fail;

@@ -1,6 +1,6 @@
 /** The page: what its buttons, its keys and what is dropped on it do. */
 
-import { evidenceInLungs, Problem } from "./api.js";
+import { evidenceInLungs, Problem, useToken } from "./api.js";
 import { evidenceSentence, show } from "./answer.js";
 import { at, make, press } from "./dom.js";
 import { Images } from "./images.js";
@@ -180,6 +180,7 @@ async function onSelect() {
 
 function onChange() {
   const image = images.chosen;
+  if (image.problem?.code === "unauthorized") at("token-field").hidden = false;
   show(image, controls, () => images.retry(image));
   lay(image);
   // The answer's buttons are new.
@@ -223,6 +224,7 @@ function listen() {
     event.preventDefault();
     at("dropping").hidden = false;
   });
+  at("token").addEventListener("input", ({ target }) => useToken(target.value));
   document.addEventListener("dragleave", ({ relatedTarget }) => {
     if (!relatedTarget) at("dropping").hidden = true;
   });

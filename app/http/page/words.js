@@ -15,12 +15,15 @@ const PROBLEMS = {
   not_acceptable: "The service has no answer of this kind for this image.",
   not_found: "There is no such address on this server.",
   not_ready: "The service is still starting. Try again in a moment.",
+  not_recorded: "The service cannot record its answers, and so gives none.",
   several_files: "Several files came where one was expected.",
   short_of_resources: "The service is short of memory. Try again in a moment.",
   stopping: "The service is being stopped.",
   too_large: "The file is larger than the service takes.",
   too_many_files: "These are more files than the service takes at once.",
+  too_many_requests: "The token is not good for so many requests. Try again in a moment.",
   too_slow: "The file took too long to arrive.",
+  unauthorized: "The service needs a token that it knows. Enter it at the top of the page, and try again.",
   unreachable: "The service did not answer, or the file could not be read from this computer. Is it a folder?",
   unreadable_image: "The image cannot be read.",
   unsupported_content_encoding: "The request is compressed, which the service does not take.",
@@ -43,7 +46,7 @@ const REASONS = {
 };
 
 // Sending the same file again may help.
-const PASSING = new Set(["busy", "internal_error", "not_ready", "short_of_resources", "stopping", "too_slow", "unreachable"]);
+const PASSING = new Set(["busy", "internal_error", "not_ready", "not_recorded", "short_of_resources", "stopping", "too_many_requests", "too_slow", "unauthorized", "unreachable"]);
 
 /** A problem's code as a sentence. */
 export const problem = (code) => PROBLEMS[code] ?? "The service did not give an answer.";

@@ -18,6 +18,7 @@ from app.http.routes.parts import (
     form_body,
     json_response,
     problem_responses,
+    read,
     server_timing,
     unless_hung_up,
 )
@@ -59,7 +60,7 @@ async def explain(
     async with reader.admitted():
         data = await upload.one_file(request, *settings.upload_limits)
         media_type = accepted(request, [*_PICTURES, JSON], data)
-        reading = await unless_hung_up(request, reader.read(data))
+        reading = await unless_hung_up(request, read(request, data))
         shown = reading.target if target == "predicted" else target
         if media_type == DICOM:
             encode = partial(_secondary_capture, data, reading, shown)

@@ -1,6 +1,7 @@
 """What the endpoints that take images have in common."""
 
 import asyncio
+import hashlib
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -9,10 +10,14 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from app.audit import entry
+from app.audit.record import Record
+from app.errors import ImageError
 from app.http import upload
 from app.http.problems import MEDIA_TYPE, ProblemDetails
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.reading.reading import Reading
 from app.settings import Settings
 
 T = TypeVar("T")
@@ -38,6 +43,36 @@ async def _metrics(request: Request) -> Metrics:
 ReaderDependency = Annotated[Reader, Depends(_reader)]
 SettingsDependency = Annotated[Settings, Depends(_settings)]
 MetricsDependency = Annotated[Metrics, Depends(_metrics)]
+
+
+async def read(request: Request, data: bytes) -> Reading:
+    """Read an image; where there is a record, nothing is answered that is not in it.
+
+    Args:
+        request: which asks for it.
+        data: the image file's bytes.
+
+    Raises:
+        ImageError: as `Reader.read`; that is recorded as well.
+        NotRecordedError: the record cannot be written.
+    """
+    reader: Reader = request.app.state.reader
+    record: Record | None = request.app.state.record
+    if record is None:
+        return await reader.read(data)
+    asked = {"request": request.scope.get("request_id"), "caller": request.scope.get("caller")}
+    try:
+        reading = await reader.read(data)
+    except ImageError as error:
+        digest = await asyncio.to_thread(_sha256, data)
+        await record.append(asked | entry.of_problem(digest, error.code, reader.model))
+        raise
+    await record.append(asked | entry.of_reading(reading))
+    return reading
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 async def unless_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T:

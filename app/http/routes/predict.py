@@ -16,10 +16,10 @@ from app.http.routes.parts import (
     form_body,
     json_response,
     problem_responses,
+    read,
     server_timing,
     unless_hung_up,
 )
-from app.reading.reader import Reader
 from app.reading.reading import Reading
 
 router = APIRouter(tags=["reading"])
@@ -45,7 +45,7 @@ async def predict(
     async with reader.admitted():
         data = await upload.one_file(request, *settings.upload_limits)
         media_type = accepted(request, [JSON], data, of_a_study=(FHIR, DICOM))
-        reading = await unless_hung_up(request, reader.read(data))
+        reading = await unless_hung_up(request, read(request, data))
         if media_type != JSON:
             write = _structured_report if media_type == DICOM else _fhir
             work = partial(write, data, reading)
@@ -70,17 +70,17 @@ async def predict_batch(
     async with reader.admitted():
         limits = *settings.upload_limits, settings.max_files
         files = await upload.several_files(request, *limits)
-        items = await unless_hung_up(request, _items(reader, files))
+        items = await unless_hung_up(request, _items(request, files))
     return json_response(schemas.Batch(items=items))
 
 
-async def _items(reader: Reader, files: list[bytes]) -> list[schemas.BatchItem]:
-    return await asyncio.gather(*(_item(reader, data) for data in files))
+async def _items(request: Request, files: list[bytes]) -> list[schemas.BatchItem]:
+    return await asyncio.gather(*(_item(request, data) for data in files))
 
 
-async def _item(reader: Reader, data: bytes) -> schemas.BatchItem:
+async def _item(request: Request, data: bytes) -> schemas.BatchItem:
     try:
-        reading = await reader.read(upload.plain(data))
+        reading = await read(request, upload.plain(data))
     except (ImageError, UnavailableError) as error:
         return schemas.BatchItem(problem=problems.of(error).details)
     except problems.Problem as problem:

@@ -1,7 +1,6 @@
 """The DICOM node's settings, read from the environment with the prefix `PNEUMOSCOPE_NODE_`."""
 
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from app.host.addresses import is_loopback
 from app.host.environment import EnvironmentSettings
 
 # PS3.5, table 6.2-1: up to 16 characters of ASCII but the backslash, and not only spaces.
@@ -68,16 +68,9 @@ def _destination(value: Any) -> Any:
 
 
 def _given_beyond_loopback(peers: tuple[Peer, ...], info: ValidationInfo) -> tuple[Peer, ...]:
-    if not peers and not _is_loopback(info.data.get("host", "localhost")):
+    if not peers and not is_loopback(info.data.get("host", "localhost")):
         raise _wrong("Beyond this machine it must be said who may send: AE or AE@host")
     return peers
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 AeTitle = Annotated[str, AfterValidator(_ae_title)]

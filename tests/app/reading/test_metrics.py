@@ -5,6 +5,7 @@ from app.reading.metrics import Metrics
 
 LABELS = {
     "pneumoscope_requests": {"endpoint", "status"},
+    "pneumoscope_caller_requests": {"caller", "status"},
     "pneumoscope_request_seconds": {"endpoint"},
     "pneumoscope_stage_seconds": {"stage"},
     "pneumoscope_batch_size": set(),
@@ -33,6 +34,7 @@ def touched() -> Metrics:
     """Metrics of which each has a sample."""
     metrics = Metrics()
     metrics.requests.labels("/predict", "200").inc()
+    metrics.caller_requests.labels("ward-7", "200").inc()
     metrics.request_seconds.labels("/predict").observe(0.02)
     metrics.stage_seconds.labels("infer").observe(0.006)
     metrics.batch_size.observe(3)

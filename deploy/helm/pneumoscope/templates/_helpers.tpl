@@ -49,6 +49,12 @@ volumes:
       claimName: {{ . }}
       readOnly: true
 {{- end }}
+{{- if and .root.Values.existingSecret (eq .part "service") }}
+  - name: files
+    secret:
+      secretName: {{ .root.Values.existingSecret }}
+      defaultMode: 0440
+{{- end }}
 {{- end }}
 
 {{- define "pneumoscope.container" -}}
@@ -68,6 +74,11 @@ securityContext:
 {{- if .root.Values.model.existingClaim }}
 - name: models
   mountPath: /srv/model_store
+  readOnly: true
+{{- end }}
+{{- if and .root.Values.existingSecret (eq .part "service") }}
+- name: files
+  mountPath: /etc/pneumoscope
   readOnly: true
 {{- end }}
 {{- end }}

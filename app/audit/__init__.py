@@ -1,0 +1,1 @@
+"""The record of readings, and whether it is as it was written."""
