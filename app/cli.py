@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvicorn
 
-from app.errors import ArchiveError, NodeError, NotReadyError, ReadError
+from app.errors import ArchiveError, NodeError, NotReadyError, ReadError, RulesError
 from app.host import environment, heartbeat, process
 from app.http.protocol import protocol_for
 from app.main import app_or_exit, settings_or_exit
@@ -92,7 +92,7 @@ def dicom_node() -> None:
         reader = load_reader(settings, metrics)
         told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
         asyncio.run(_beating(settings, reader, told))
-    except (ModelError, NodeError) as error:
+    except (ModelError, NodeError, RulesError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -116,24 +116,37 @@ def read(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Oldest study date to poll; yesterday if unset."),
     ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="PNEUMOSCOPE_NODE_RULES",
+            help="The rules by which images are read or left out.",
+        ),
+    ] = None,
 ) -> None:
     """Read a study in a PACS, or every new one, and store the results in it.
 
     PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests; the environment
     variables of `serve` configure the model. Ends with 1 where an image or its results failed.
     """
+    from app.pacs.rules import Rules
     from app.pacs.web import command
     from app.pacs.web.polling import yesterday
 
+    settings = settings_or_exit(Settings)
+    try:
+        chosen = Rules.load(rules)
+    except RulesError as error:
+        sys.exit(f"pneumoscope: {error}")
     if study is not None and poll is None and since is None:
-        work = partial(command.read_study, url=dicomweb, study=study, again=again)
+        work = partial(command.read_study, url=dicomweb, rules=chosen, study=study, again=again)
     elif study is None and poll is not None and not again:
         oldest = since.date if since else yesterday
-        work = partial(command.poll, url=dicomweb, seconds=poll, since=oldest)
+        work = partial(command.poll, url=dicomweb, rules=chosen, seconds=poll, since=oldest)
     else:
         sys.exit("pneumoscope: give either --study, or --poll and perhaps --since.")
     _log_to_standard_error()
-    settings = settings_or_exit(Settings)
     try:
         reader = load_reader(settings, Metrics())
         sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
@@ -219,6 +232,32 @@ def archive(
         asyncio.run(_beating(settings, reader, work(reader)))
     except (ArchiveError, ModelError, NotReadyError) as error:
         sys.exit(f"pneumoscope: {error}")
+
+
+@cli.command()
+def rules(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The rules.")],
+    images: Annotated[list[Path], typer.Argument(metavar="DICOM...", exists=True, dir_okay=False)],
+    source: Annotated[
+        str, typer.Option(metavar="AE", help="Who sends the images, where a file does not say.")
+    ] = "",
+) -> None:
+    """Explain which images would be read by rules, and why; nothing is read.
+
+    Ends with 1 where the rules are wrong, or an image cannot be read.
+    """
+    from app.pacs.dry_run import explained
+    from app.pacs.rules import Rules
+
+    try:
+        chosen = Rules.load(file)
+    except RulesError as error:
+        sys.exit(f"pneumoscope: {error}")
+    max_pixels = settings_or_exit(Settings).max_pixels
+    explanations = [explained(chosen, path.read_bytes(), source, max_pixels) for path in images]
+    for path, explanation in zip(images, explanations, strict=True):
+        typer.echo(f"{path}: {explanation}")
+    sys.exit(any(explanation.failed for explanation in explanations))
 
 
 @cli.command()

@@ -11,12 +11,14 @@
     │   ├── NotReadyError                   the model has not passed its warm-up
     │   └── StoppingError                   the process is ending
     ├── NotReadError                        the model is not for this image; it has no result
+    │   └── NotSelectedError                a rule leaves it out
     ├── UnreachableError                    the PACS did not answer, or is too busy
     │   ├── DeniedError                     it does not accept the credentials
     │   └── DeferredError                   it may store this object later, and others now
     │       └── FailedError                 it answered with an error
     ├── RefusedError                        the PACS will never store this object
     ├── SpoolFullError                      the queue has no room for an image
+    ├── RulesError                          the rules of what is read cannot be used
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
     └── ArchiveError                        an archive cannot be read on, or its table be written
@@ -104,6 +106,17 @@ class NotReadError(PneumoscopeError):
         self.code = code
 
 
+class NotSelectedError(NotReadError):
+    """A rule of the operator's leaves the image out; `rule` is its name."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__("not_selected")
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.code}, by the rule {self.rule!r}"
+
+
 class UnreachableError(PneumoscopeError):
     """The PACS did not answer, or is too busy for now; sending again may succeed."""
 
@@ -134,6 +147,10 @@ class SpoolFullError(PneumoscopeError):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+class RulesError(PneumoscopeError):
+    """Why the rules of what is read cannot be used, in one sentence."""
 
 
 class NodeError(PneumoscopeError):

@@ -1,6 +1,7 @@
 """What goes back into the study of one radiograph, and which ones get no answer."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 
@@ -8,27 +9,29 @@ from pydicom import dcmread
 
 from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
-from app.dicom_results.instance import is_own_series
+from app.dicom_results.instance import OVERLAY, REPORT, is_own_series
 from app.dicom_results.source import read_source
 from app.dicom_results.written import written
-from app.errors import NoLungsError, NotReadError
+from app.errors import NoLungsError, NotReadError, NotSelectedError
+from app.pacs.rules import RESULTS, Rules, facts_of
 from app.reading.reader import Reader
+
+NO_RULES = Rules()
 
 
 @dataclass(frozen=True)
 class Results:
-    """The DICOM files that answer one image, each of the same bytes whenever it is read.
+    """What answers one image, each file of the same bytes whenever the image is read.
 
     Attributes:
-        overlay: a Secondary Capture.
-        report: a Comprehensive SR.
+        files: in the order in which a PACS gets them, by their kind: `overlay`, a Secondary
+            Capture, and `report`, a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
         image: the SOP Instance UID of the image.
     """
 
-    overlay: bytes
-    report: bytes
+    files: Mapping[str, bytes]
     label: Label
     probability: float
     image: str
@@ -39,8 +42,8 @@ class Results:
         Args:
             name: from which the UIDs follow, beside those that they had.
         """
-        overlay, report = (_renamed(file, name) for file in (self.overlay, self.report))
-        return replace(self, overlay=overlay, report=report)
+        files = {kind: _renamed(file, name) for kind, file in self.files.items()}
+        return replace(self, files=files)
 
 
 def _renamed(file: bytes, name: str) -> bytes:
@@ -53,18 +56,25 @@ def _renamed(file: bytes, name: str) -> bytes:
     return written.getvalue()
 
 
-async def results_of(reader: Reader, data: bytes) -> Results:
+async def results_of(reader: Reader, data: bytes, rules: Rules = NO_RULES) -> Results:
     """Read a DICOM file, and write the results for its study.
 
     Unlike the HTTP interface, which answers whoever asks, this answers nobody: an image whose
     attributes name a lateral view or another part of the body gets no result, and neither does one
     without lungs, unless the settings say to answer it.
 
+    Args:
+        reader: the model.
+        data: the file.
+        rules: what is read, and which results it gets.
+
     Raises:
         ImageError: the file is none that can be read, or lacks what a result must refer to.
+        NotSelectedError: a rule leaves it out.
         NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
             a result.
     """
+    wanted = await asyncio.to_thread(_wanted, rules, data, reader.limits.max_pixels)
     try:
         reading = await reader.read(data)
     except NoLungsError as error:
@@ -77,4 +87,16 @@ async def results_of(reader: Reader, data: bytes) -> Results:
         raise NotReadError(OWN_RESULT)
     overlay, report = await written(reader, reading, source)
     image = str(source.SOPInstanceUID)
-    return Results(overlay, report, reading.label, reading.probability, image)
+    files = {OVERLAY: overlay, REPORT: report}
+    chosen = {kind: file for kind, file in files.items() if kind in wanted}
+    return Results(chosen, reading.label, reading.probability, image)
+
+
+def _wanted(rules: Rules, data: bytes, max_pixels: int) -> Sequence[str]:
+    """The kinds of results that an image is to get."""
+    if not rules.rules:
+        return RESULTS
+    rule = rules.decide(facts_of(data, max_pixels))
+    if rule and not rule.read:
+        raise NotSelectedError(rule.name)
+    return RESULTS if rule is None or rule.results is None else rule.results

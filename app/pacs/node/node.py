@@ -18,6 +18,7 @@ from app.pacs.node.readings import Readings
 from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
+from app.pacs.rules import Rules
 from app.pacs.storage_scu import StorageDestination
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -41,7 +42,9 @@ async def run(
 
     Raises:
         NodeError: another process holds the spool, or an address cannot be listened on.
+        RulesError: the rules of what is read cannot be used.
     """
+    rules = Rules.load(settings.rules)
     with ExitStack() as resources:
         spool = _spool(settings)
         resources.callback(spool.close)
@@ -53,7 +56,7 @@ async def run(
             listening.enter_context(StorageScp(settings, max_bytes, spool, counted).listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
         answered = Answered(settings.spool / "answered.sqlite")
-        readings = Readings(reader, spool, counted, answered, settings.corrected)
+        readings = Readings(reader, spool, counted, answered, settings.corrected, rules)
         deliveries = Deliveries(_destination(settings), spool, counted)
         async with reader.running(), asyncio.TaskGroup() as parts:
             parts.create_task(readings.run(stop))
@@ -68,7 +71,7 @@ async def run_until_told(
     """Run until SIGTERM or SIGINT; the arguments are those of `run`.
 
     Raises:
-        NodeError: as `run` does.
+        NodeError, RulesError: as `run` does.
     """
     # Malformed messages end pynetdicom's threads with errors that quote them.
     threading.excepthook = _log_type

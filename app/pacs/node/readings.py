@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
-from app.errors import ImageError, NotReadError
+from app.errors import ImageError, NotReadError, NotSelectedError
 from app.host import cores
 from app.imaging.errors import SHORTAGES
 from app.pacs.backoff import Backoff
@@ -16,6 +16,7 @@ from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
 from app.pacs.results import Results, results_of
+from app.pacs.rules import Rules
 from app.reading.reader import Reader
 
 log = logging.getLogger("pneumoscope")
@@ -60,6 +61,7 @@ class Readings:
         metrics: NodeMetrics,
         answered: Answered,
         corrected: Corrected,
+        rules: Rules,
     ) -> None:
         """Prepare to read.
 
@@ -69,9 +71,10 @@ class Readings:
             metrics: where images are counted.
             answered: which images were read before.
             corrected: what becomes of one whose UID another one had.
+            rules: which images are read, and which results they get.
         """
         self._reader, self._spool, self._metrics = reader, spool, metrics
-        self._answered, self._corrected = answered, corrected
+        self._answered, self._corrected, self._rules = answered, corrected, rules
         self._taken: set[str] = set()
         self._backoff = Backoff()
 
@@ -159,8 +162,12 @@ class Readings:
         """What becomes of an image, or None where it is to be read again later."""
         try:
             data = await asyncio.to_thread(self._spool.read, name)
-            results = await results_of(self._reader, data)
+            results = await results_of(self._reader, data, self._rules)
             return await asyncio.to_thread(self._judge, name, results)
+        except NotSelectedError as why:
+            self._metrics.not_selected.labels(why.rule).inc()
+            log.info("%s %s", name[:SHORT], why)
+            return _Verdict(why.code, partial(self._spool.drop, name))
         except NotReadError as why:
             return _Verdict(why.code, partial(self._spool.drop, name))
         # These messages quote nothing of the image.
@@ -192,8 +199,8 @@ class Readings:
         return _Verdict(outcome, partial(self._answer, name, results))
 
     def _answer(self, name: str, results: Results) -> None:
-        # In the order of their names: the report is the sign that both are there.
-        files = {"overlay.dcm": results.overlay, "report.dcm": results.report}
+        # They are sent in the order of their names.
+        files = {f"{kind}.dcm": file for kind, file in results.files.items()}
         self._spool.answer(name, files)
         self._answered.note(results.image, name)
 

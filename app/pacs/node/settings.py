@@ -36,8 +36,13 @@ def _wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("node_setting", "{message}", {"message": message})
 
 
+def is_ae_title(value: str) -> bool:
+    """Whether it is what PS3.5 allows of an AE title."""
+    return _AE_TITLE.fullmatch(value) is not None
+
+
 def _ae_title(value: str) -> str:
-    if not _AE_TITLE.fullmatch(value):
+    if not is_ae_title(value):
         raise _wrong("An AE title has 1 to 16 ASCII characters, and no backslash")
     return value.strip()
 
@@ -126,6 +131,9 @@ class NodeSettings(EnvironmentSettings):
         "replace",
         description="what becomes of an image whose UID another one had before: results under the"
         " same UIDs, results beside the earlier ones, or none",
+    )
+    rules: Path | None = Field(
+        None, description="file of the rules by which images are read or left out"
     )
     metrics_host: str = Field("127.0.0.1", description="address to serve the metrics on")
     metrics_port: int = Field(9400, gt=0, le=65535, description="port to serve the metrics on")
