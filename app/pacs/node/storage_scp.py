@@ -168,7 +168,7 @@ class StorageScp:
         data = _data_set(event).getbuffer()
         meta = event.file_meta
         # Whoever sends it, it is the same image.
-        unsigned = [_encoded(meta), data]
+        unsigned: list[bytes | memoryview] = [_encoded(meta), data]
         meta.SourceApplicationEntityTitle = _calling(event)
         try:
             self._spool.put([_encoded(meta), data], unsigned)
