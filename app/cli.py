@@ -116,6 +116,10 @@ def read(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Oldest study date to poll; yesterday if unset."),
     ] = None,
+    fhir: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send each reading to this FHIR R4 server as well."),
+    ] = None,
     rules: Annotated[
         Path | None,
         typer.Option(
@@ -127,8 +131,9 @@ def read(
 ) -> None:
     """Read a study in a PACS, or every new one, and store the results in it.
 
-    PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests; the environment
-    variables of `serve` configure the model. Ends with 1 where an image or its results failed.
+    PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests, and
+    PNEUMOSCOPE_FHIR_TOKEN those to a FHIR server; the environment variables of `serve` configure
+    the model. Ends with 1 where an image or its results failed.
     """
     from app.pacs.rules import Rules
     from app.pacs.web import command
@@ -140,10 +145,14 @@ def read(
     except RulesError as error:
         sys.exit(f"pneumoscope: {error}")
     if study is not None and poll is None and since is None:
-        work = partial(command.read_study, url=dicomweb, rules=chosen, study=study, again=again)
+        work = partial(
+            command.read_study, url=dicomweb, fhir=fhir, rules=chosen, study=study, again=again
+        )
     elif study is None and poll is not None and not again:
         oldest = since.date if since else yesterday
-        work = partial(command.poll, url=dicomweb, rules=chosen, seconds=poll, since=oldest)
+        work = partial(
+            command.poll, url=dicomweb, fhir=fhir, rules=chosen, seconds=poll, since=oldest
+        )
     else:
         sys.exit("pneumoscope: give either --study, or --poll and perhaps --since.")
     _log_to_standard_error()

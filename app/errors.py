@@ -23,8 +23,9 @@
     ├── ReadError                           a study cannot be read
     └── ArchiveError                        an archive cannot be read on, or its table be written
 
-No message quotes what a client sent: it may be shown, sent and logged. An error's `code` says the
-same to a program. A model that cannot be served is a `model_store.store.ModelError`.
+What is said of the PACS holds of any destination of results. No message quotes what a client sent:
+it may be shown, sent and logged. An error's `code` says the same to a program. A model that cannot
+be served is a `model_store.store.ModelError`.
 """
 
 from typing import ClassVar
@@ -132,8 +133,8 @@ class DeferredError(UnreachableError):
 class FailedError(DeferredError):
     """The PACS answered with an error, which may be of this request alone."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"The PACS answered with status {status}.")
+    def __init__(self, status: int, who: str = "The PACS") -> None:
+        super().__init__(f"{who} answered with status {status}.")
         self.status = status
 
 

@@ -1,22 +1,38 @@
 """What goes back into the study of one radiograph, and which ones get no answer."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import NamedTuple
 
 from pydicom import dcmread
 
 from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
-from app.dicom_results.instance import OVERLAY, REPORT, is_own_series
+from app.dicom_results.instance import KINDS, OVERLAY, REPORT, is_own_series
 from app.dicom_results.source import read_source
 from app.dicom_results.written import written
 from app.errors import NoLungsError, NotReadError, NotSelectedError
-from app.pacs.rules import RESULTS, Rules, facts_of
+from app.fhir.report import transaction
+from app.pacs.rules import FHIR, Rules, facts_of
 from app.reading.reader import Reader
 
-NO_RULES = Rules()
+
+class Selection(NamedTuple):
+    """Which images are read, and which results they get.
+
+    Attributes:
+        rules: of the hospital.
+        kinds: of results, that there is a destination for.
+    """
+
+    rules: Rules = Rules()
+    kinds: Collection[str] = KINDS
+
+
+EVERYTHING = Selection()
 
 
 @dataclass(frozen=True)
@@ -24,7 +40,7 @@ class Results:
     """What answers one image, each file of the same bytes whenever the image is read.
 
     Attributes:
-        files: in the order in which a PACS gets them, by their kind: `overlay`, a Secondary
+        files: by their kind, the report last: `fhir`, a transaction in JSON, `overlay`, a Secondary
             Capture, and `report`, a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
@@ -39,10 +55,15 @@ class Results:
     def apart(self, name: str) -> "Results":
         """The same under other UIDs, so that a PACS keeps them beside results of the same image.
 
+        A FHIR server keeps versions of a resource, so that nothing changes of that.
+
         Args:
             name: from which the UIDs follow, beside those that they had.
         """
-        files = {kind: _renamed(file, name) for kind, file in self.files.items()}
+        files = {
+            kind: _renamed(file, name) if kind in KINDS else file
+            for kind, file in self.files.items()
+        }
         return replace(self, files=files)
 
 
@@ -56,7 +77,7 @@ def _renamed(file: bytes, name: str) -> bytes:
     return written.getvalue()
 
 
-async def results_of(reader: Reader, data: bytes, rules: Rules = NO_RULES) -> Results:
+async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTHING) -> Results:
     """Read a DICOM file, and write the results for its study.
 
     Unlike the HTTP interface, which answers whoever asks, this answers nobody: an image whose
@@ -66,7 +87,7 @@ async def results_of(reader: Reader, data: bytes, rules: Rules = NO_RULES) -> Re
     Args:
         reader: the model.
         data: the file.
-        rules: what is read, and which results it gets.
+        selection: what is read, and which results it gets.
 
     Raises:
         ImageError: the file is none that can be read, or lacks what a result must refer to.
@@ -74,7 +95,7 @@ async def results_of(reader: Reader, data: bytes, rules: Rules = NO_RULES) -> Re
         NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
             a result.
     """
-    wanted = await asyncio.to_thread(_wanted, rules, data, reader.limits.max_pixels)
+    wanted = await asyncio.to_thread(_wanted, selection, data, reader.limits.max_pixels)
     try:
         reading = await reader.read(data)
     except NoLungsError as error:
@@ -87,16 +108,19 @@ async def results_of(reader: Reader, data: bytes, rules: Rules = NO_RULES) -> Re
         raise NotReadError(OWN_RESULT)
     overlay, report = await written(reader, reading, source)
     image = str(source.SOPInstanceUID)
-    files = {OVERLAY: overlay, REPORT: report}
+    bundle = json.dumps(transaction(source, reading)).encode()
+    files = {FHIR: bundle, OVERLAY: overlay, REPORT: report}
     chosen = {kind: file for kind, file in files.items() if kind in wanted}
     return Results(chosen, reading.label, reading.probability, image)
 
 
-def _wanted(rules: Rules, data: bytes, max_pixels: int) -> Sequence[str]:
+def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[str]:
     """The kinds of results that an image is to get."""
-    if not rules.rules:
-        return RESULTS
-    rule = rules.decide(facts_of(data, max_pixels))
+    if not selection.rules.rules:
+        return selection.kinds
+    rule = selection.rules.decide(facts_of(data, max_pixels))
     if rule and not rule.read:
         raise NotSelectedError(rule.name)
-    return RESULTS if rule is None or rule.results is None else rule.results
+    if rule is None or rule.results is None:
+        return selection.kinds
+    return set(selection.kinds) & set(rule.results)

@@ -40,7 +40,9 @@ from app.imaging.dicom import file as dicom_file
 from app.imaging.dicom.read import most_inflated
 from app.imaging.errors import blaming_the_image
 
-RESULTS = KINDS
+# In the order in which `read` sends them: the report tells it that an image was read.
+FHIR = "fhir"
+RESULTS = (FHIR, *KINDS)
 
 # By the condition that asks for it: the attribute, of which the first value counts.
 _ATTRIBUTES = {

@@ -47,7 +47,9 @@ class NodeMetrics:
             registry=registry,
         )
         self.sent = Counter(
-            "pneumoscope_node_results_sent", "Results that the PACS stored", registry=registry
+            "pneumoscope_node_results_sent",
+            "Results that the PACS or the FHIR server stored",
+            registry=registry,
         )
         self.failures = Counter(
             "pneumoscope_node_send_failures",

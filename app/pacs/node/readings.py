@@ -15,8 +15,8 @@ from app.pacs.node.answered import Answered
 from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
-from app.pacs.results import Results, results_of
-from app.pacs.rules import Rules
+from app.pacs.results import Results, Selection, results_of
+from app.pacs.rules import FHIR
 from app.reading.reader import Reader
 
 log = logging.getLogger("pneumoscope")
@@ -40,6 +40,11 @@ _CORRECTED: dict[Corrected, str] = {
 }
 
 
+def suffix_of(kind: str) -> str:
+    """What the names of result files end with, by which deliveries know where they go."""
+    return ".json" if kind == FHIR else ".dcm"
+
+
 class _Verdict(NamedTuple):
     """What became of an image, and the work that has the spool say so."""
 
@@ -61,7 +66,7 @@ class Readings:
         metrics: NodeMetrics,
         answered: Answered,
         corrected: Corrected,
-        rules: Rules,
+        selection: Selection,
     ) -> None:
         """Prepare to read.
 
@@ -71,10 +76,10 @@ class Readings:
             metrics: where images are counted.
             answered: which images were read before.
             corrected: what becomes of one whose UID another one had.
-            rules: which images are read, and which results they get.
+            selection: which images are read, and which results they get.
         """
         self._reader, self._spool, self._metrics = reader, spool, metrics
-        self._answered, self._corrected, self._rules = answered, corrected, rules
+        self._answered, self._corrected, self._selection = answered, corrected, selection
         self._taken: set[str] = set()
         self._backoff = Backoff()
 
@@ -162,7 +167,7 @@ class Readings:
         """What becomes of an image, or None where it is to be read again later."""
         try:
             data = await asyncio.to_thread(self._spool.read, name)
-            results = await results_of(self._reader, data, self._rules)
+            results = await results_of(self._reader, data, self._selection)
             return await asyncio.to_thread(self._judge, name, results)
         except NotSelectedError as why:
             self._metrics.not_selected.labels(why.rule).inc()
@@ -199,8 +204,7 @@ class Readings:
         return _Verdict(outcome, partial(self._answer, name, results))
 
     def _answer(self, name: str, results: Results) -> None:
-        # They are sent in the order of their names.
-        files = {f"{kind}.dcm": file for kind, file in results.files.items()}
+        files = {f"{kind}{suffix_of(kind)}": file for kind, file in results.files.items()}
         self._spool.answer(name, files)
         self._answered.note(results.image, name)
 

@@ -72,6 +72,14 @@ def _destination(value: Any) -> Any:
     return StorageAddress(_ae_title(title), host.strip("[]"), int(port))
 
 
+def _fhir(value: str | None) -> str | None:
+    parts = urlsplit(value or "")
+    is_url = parts.scheme in ("http", "https") and parts.hostname and not parts.query
+    if value is not None and not (is_url and parts.username is None):
+        raise _wrong("A FHIR server is an http(s) URL, without credentials")
+    return value
+
+
 def _given_beyond_loopback(peers: tuple[Peer, ...], info: ValidationInfo) -> tuple[Peer, ...]:
     if not peers and not _is_loopback(info.data.get("host", "localhost")):
         raise _wrong("Beyond this machine it must be said who may send: AE or AE@host")
@@ -131,6 +139,9 @@ class NodeSettings(EnvironmentSettings):
         "replace",
         description="what becomes of an image whose UID another one had before: results under the"
         " same UIDs, results beside the earlier ones, or none",
+    )
+    fhir: Annotated[str | None, AfterValidator(_fhir)] = Field(
+        None, description="base URL of a FHIR R4 server that readings go to as well"
     )
     rules: Path | None = Field(
         None, description="file of the rules by which images are read or left out"

@@ -39,10 +39,10 @@ import ctypes
 from app.pacs.node import readings
 original = readings.results_of
 
-async def results_of(reader, data, rules):
+async def results_of(reader, data, *selection):
     if b"1.2.66" in data:
         ctypes.string_at(0)
-    return await original(reader, data)
+    return await original(reader, data, *selection)
 
 readings.results_of = results_of
 from app.cli import cli
