@@ -20,6 +20,7 @@ from app.errors import (
     NotReadyError,
     ProfileError,
     ReadError,
+    RulesError,
     ServeError,
     VerifyError,
 )
@@ -115,7 +116,7 @@ def dicom_node() -> None:
         reader = load_reader(settings, metrics)
         told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
         asyncio.run(_beating(settings, reader, told))
-    except (ModelError, NodeError, ProfileError) as error:
+    except (ModelError, NodeError, ProfileError, RulesError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -139,24 +140,46 @@ def read(
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Oldest study date to poll; yesterday if unset."),
     ] = None,
+    fhir: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send each reading to this FHIR R4 server as well."),
+    ] = None,
+    rules: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="PNEUMOSCOPE_NODE_RULES",
+            help="The rules by which images are read or left out.",
+        ),
+    ] = None,
 ) -> None:
     """Read a study in a PACS, or every new one, and store the results in it.
 
-    PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests; the environment
-    variables of `serve` configure the model. Ends with 1 where an image or its results failed.
+    PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests, and
+    PNEUMOSCOPE_FHIR_TOKEN those to a FHIR server; the environment variables of `serve` configure
+    the model. Ends with 1 where an image or its results failed.
     """
+    from app.pacs.rules import Rules
     from app.pacs.web import command
     from app.pacs.web.polling import yesterday
 
+    settings = settings_or_exit(Settings)
+    try:
+        chosen = Rules.load(rules)
+    except RulesError as error:
+        sys.exit(f"pneumoscope: {error}")
     if study is not None and poll is None and since is None:
-        work = partial(command.read_study, url=dicomweb, study=study, again=again)
+        work = partial(
+            command.read_study, url=dicomweb, fhir=fhir, rules=chosen, study=study, again=again
+        )
     elif study is None and poll is not None and not again:
         oldest = since.date if since else yesterday
-        work = partial(command.poll, url=dicomweb, seconds=poll, since=oldest)
+        work = partial(
+            command.poll, url=dicomweb, fhir=fhir, rules=chosen, seconds=poll, since=oldest
+        )
     else:
         sys.exit("pneumoscope: give either --study, or --poll and perhaps --since.")
     _log_to_standard_error()
-    settings = settings_or_exit(Settings)
     try:
         reader = load_reader(settings, Metrics())
         sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
@@ -347,6 +370,32 @@ def token(
     except ValueError as error:
         sys.exit(f"pneumoscope: {error}")
     typer.echo(f"The token, for {name} alone:\n{made}\n\nThe line for the file of tokens:\n{line}")
+
+
+@cli.command()
+def rules(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The rules.")],
+    images: Annotated[list[Path], typer.Argument(metavar="DICOM...", exists=True, dir_okay=False)],
+    source: Annotated[
+        str, typer.Option(metavar="AE", help="Who sends the images, where a file does not say.")
+    ] = "",
+) -> None:
+    """Explain which images would be read by rules, and why; nothing is read.
+
+    Ends with 1 where the rules are wrong, or an image cannot be read.
+    """
+    from app.pacs.dry_run import explained
+    from app.pacs.rules import Rules
+
+    try:
+        chosen = Rules.load(file)
+    except RulesError as error:
+        sys.exit(f"pneumoscope: {error}")
+    max_pixels = settings_or_exit(Settings).max_pixels
+    explanations = [explained(chosen, path.read_bytes(), source, max_pixels) for path in images]
+    for path, explanation in zip(images, explanations, strict=True):
+        typer.echo(f"{path}: {explanation}")
+    sys.exit(any(explanation.failed for explanation in explanations))
 
 
 @cli.command()

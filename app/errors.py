@@ -12,6 +12,7 @@
     │   ├── NotRecordedError                the reading cannot be written into the record
     │   └── StoppingError                   the process is ending
     ├── NotReadError                        the model is not for this image; it has no result
+    │   └── NotSelectedError                a rule leaves it out
     ├── UnreachableError                    the PACS did not answer, or is too busy
     │   ├── DeniedError                     it does not accept the credentials
     │   └── DeferredError                   it may store this object later, and others now
@@ -19,14 +20,16 @@
     ├── RefusedError                        the PACS will never store this object
     ├── SpoolFullError                      the queue has no room for an image
     ├── ServeError                          the service cannot start
+    ├── RulesError                          the rules of what is read cannot be used
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
     ├── ArchiveError                        an archive cannot be read on, or its table be written
     ├── ProfileError                        a site profile cannot be used
     └── VerifyError                         a report cannot be verified
 
-No message quotes what a client sent: it may be shown, sent and logged. An error's `code` says the
-same to a program. A model that cannot be served is a `model_store.store.ModelError`.
+What is said of the PACS holds of any destination of results. No message quotes what a client sent:
+it may be shown, sent and logged. An error's `code` says the same to a program. A model that cannot
+be served is a `model_store.store.ModelError`.
 """
 
 from typing import ClassVar
@@ -115,6 +118,17 @@ class NotReadError(PneumoscopeError):
         self.code = code
 
 
+class NotSelectedError(NotReadError):
+    """A rule of the operator's leaves the image out; `rule` is its name."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__("not_selected")
+        self.rule = rule
+
+    def __str__(self) -> str:
+        return f"{self.code}, by the rule {self.rule!r}"
+
+
 class UnreachableError(PneumoscopeError):
     """The PACS did not answer, or is too busy for now; sending again may succeed."""
 
@@ -130,8 +144,8 @@ class DeferredError(UnreachableError):
 class FailedError(DeferredError):
     """The PACS answered with an error, which may be of this request alone."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"The PACS answered with status {status}.")
+    def __init__(self, status: int, who: str = "The PACS") -> None:
+        super().__init__(f"{who} answered with status {status}.")
         self.status = status
 
 
@@ -149,6 +163,10 @@ class SpoolFullError(PneumoscopeError):
 
 class ServeError(PneumoscopeError):
     """Why the service cannot start, in one sentence."""
+
+
+class RulesError(PneumoscopeError):
+    """Why the rules of what is read cannot be used, in one sentence."""
 
 
 class NodeError(PneumoscopeError):

@@ -78,14 +78,16 @@ def dicom_node(model_root: Path, folder: Path) -> None:
 
 
 def read(model_root: Path, folder: Path) -> None:
-    """Read a study of a PACS that holds one image, over DICOMweb."""
+    """Read a study of a PACS that holds one image, over DICOMweb, for a FHIR server too."""
     from tests.app.dicom_results import given
+    from tests.app.pacs.fhir_stub import FhirStub
 
-    with _dicomweb(given.source_file()) as (url, stored):
-        arguments = ["read", "--dicomweb", url, "--study", given.STUDY]
+    with _dicomweb(given.source_file()) as (url, stored), FhirStub().listening() as fhir:
+        arguments = ["read", "--dicomweb", url, "--study", given.STUDY, "--fhir", fhir.url]
         environment = _environment(model_store=model_root, engine="openvino")
         subprocess.run([*_COMMAND, *arguments], env=environment, check=True)
         assert len(stored) == 2
+        assert len(fhir.of_type("DiagnosticReport")) == 1
 
 
 def archive(model_root: Path, folder: Path) -> None:

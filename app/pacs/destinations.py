@@ -1,4 +1,4 @@
-"""Where results go: a PACS, over DIMSE or DICOMweb."""
+"""Where results go: a PACS, over DIMSE or DICOMweb, or a FHIR server."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -10,10 +10,10 @@ from app.errors import DeferredError, RefusedError
 
 
 class Destination(Protocol):
-    """A PACS that stores DICOM files."""
+    """A PACS that stores DICOM files, or a FHIR server that stores transactions."""
 
     def store(self, files: Sequence[bytes]) -> bool:
-        """Store files (PS3.10); returns once the PACS has said that it stored every one.
+        """Store files (PS3.10) or Bundles (JSON); returns once it has said that it stored each.
 
         Objects that it holds already are no error.
 

@@ -1,34 +1,53 @@
 """What goes back into the study of one radiograph, and which ones get no answer."""
 
 import asyncio
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import NamedTuple
 
 from pydicom import dcmread
 
 from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
-from app.dicom_results.instance import is_own_series
+from app.dicom_results.instance import KINDS, OVERLAY, REPORT, is_own_series
 from app.dicom_results.source import read_source
 from app.dicom_results.written import written
-from app.errors import NoLungsError, NotReadError
+from app.errors import NoLungsError, NotReadError, NotSelectedError
+from app.fhir.report import transaction
+from app.pacs.rules import FHIR, Rules, facts_of
 from app.reading.reader import Reader
+
+
+class Selection(NamedTuple):
+    """Which images are read, and which results they get.
+
+    Attributes:
+        rules: of the hospital.
+        kinds: of results, that there is a destination for.
+    """
+
+    rules: Rules = Rules()
+    kinds: Collection[str] = KINDS
+
+
+EVERYTHING = Selection()
 
 
 @dataclass(frozen=True)
 class Results:
-    """The DICOM files that answer one image, each of the same bytes whenever it is read.
+    """What answers one image, each file of the same bytes whenever the image is read.
 
     Attributes:
-        overlay: a Secondary Capture.
-        report: a Comprehensive SR.
+        files: by their kind, the report last: `fhir`, a transaction in JSON, `overlay`, a Secondary
+            Capture, and `report`, a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
         image: the SOP Instance UID of the image.
     """
 
-    overlay: bytes
-    report: bytes
+    files: Mapping[str, bytes]
     label: Label
     probability: float
     image: str
@@ -36,11 +55,16 @@ class Results:
     def apart(self, name: str) -> "Results":
         """The same under other UIDs, so that a PACS keeps them beside results of the same image.
 
+        A FHIR server keeps versions of a resource, so that nothing changes of that.
+
         Args:
             name: from which the UIDs follow, beside those that they had.
         """
-        overlay, report = (_renamed(file, name) for file in (self.overlay, self.report))
-        return replace(self, overlay=overlay, report=report)
+        files = {
+            kind: _renamed(file, name) if kind in KINDS else file
+            for kind, file in self.files.items()
+        }
+        return replace(self, files=files)
 
 
 def _renamed(file: bytes, name: str) -> bytes:
@@ -53,18 +77,25 @@ def _renamed(file: bytes, name: str) -> bytes:
     return written.getvalue()
 
 
-async def results_of(reader: Reader, data: bytes) -> Results:
+async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTHING) -> Results:
     """Read a DICOM file, and write the results for its study.
 
     Unlike the HTTP interface, which answers whoever asks, this answers nobody: an image whose
     attributes name a lateral view or another part of the body gets no result, and neither does one
     without lungs, unless the settings say to answer it.
 
+    Args:
+        reader: the model.
+        data: the file.
+        selection: what is read, and which results it gets.
+
     Raises:
         ImageError: the file is none that can be read, or lacks what a result must refer to.
+        NotSelectedError: a rule leaves it out.
         NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
             a result.
     """
+    wanted = await asyncio.to_thread(_wanted, selection, data, reader.limits.max_pixels)
     try:
         reading = await reader.read(data)
     except NoLungsError as error:
@@ -77,4 +108,19 @@ async def results_of(reader: Reader, data: bytes) -> Results:
         raise NotReadError(OWN_RESULT)
     overlay, report = await written(reader, reading, source)
     image = str(source.SOPInstanceUID)
-    return Results(overlay, report, reading.label, reading.probability, image)
+    bundle = json.dumps(transaction(source, reading)).encode()
+    files = {FHIR: bundle, OVERLAY: overlay, REPORT: report}
+    chosen = {kind: file for kind, file in files.items() if kind in wanted}
+    return Results(chosen, reading.label, reading.probability, image)
+
+
+def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[str]:
+    """The kinds of results that an image is to get."""
+    if not selection.rules.rules:
+        return selection.kinds
+    rule = selection.rules.decide(facts_of(data, max_pixels))
+    if rule and not rule.read:
+        raise NotSelectedError(rule.name)
+    if rule is None or rule.results is None:
+        return selection.kinds
+    return set(selection.kinds) & set(rule.results)

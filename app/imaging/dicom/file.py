@@ -6,7 +6,7 @@ elements, a long list of numbers, a deflated file.
 
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from pydicom import Dataset, FileMetaDataset
@@ -26,6 +26,7 @@ from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE, has_preamble
 _META_GROUP = 0x0002
 _TRANSFER_SYNTAX = Tag("TransferSyntaxUID")
 _PIXEL_DATA = Tag("PixelData")
+_META = (_TRANSFER_SYNTAX, Tag("SourceApplicationEntityTitle"))
 # The root of the standard's (PS3.6, annex A), which adds to them every year.
 _OF_THE_STANDARD = re.compile(r"1\.2\.840\.10008\.1\.2(\.\d+)*", re.ASCII)
 # An explicit VR, after a tag.
@@ -116,8 +117,8 @@ class MeteredFile(BytesIO):
         return found
 
 
-def read(data: bytes, most_inflated: int) -> Dataset:
-    """The elements of a DICOM file that an image is made of, and no others.
+def read(data: bytes, most_inflated: int, wanted: Sequence[BaseTag] = _READ) -> Dataset:
+    """The elements of a DICOM file that are wanted, and no others.
 
     What follows the pixels is not read: a million of zeros, in some files.
 
@@ -125,9 +126,10 @@ def read(data: bytes, most_inflated: int) -> Dataset:
         data: the file's bytes, with or without the preamble. A data set without File Meta
             Information is taken to be uncompressed.
         most_inflated: as many bytes as a deflated file may have when it is inflated.
+        wanted: the elements' tags; by default, all that an image is made of.
 
     Returns:
-        The dataset, with its transfer syntax in `file_meta`.
+        The dataset, with its transfer syntax, and who sent it, in `file_meta`.
 
     Raises:
         UnreadableImageError: no transfer syntax is given, or one that is not read, a file inflates
@@ -147,7 +149,7 @@ def read(data: bytes, most_inflated: int) -> Dataset:
         syntax.is_implicit_VR,
         syntax.is_little_endian,
         stop_when=_after_pixels(),
-        specific_tags=list(_READ),
+        specific_tags=list(wanted),
     )
     _check_lengths(dataset)
     dataset.file_meta = FileMetaDataset(meta)
@@ -157,9 +159,7 @@ def read(data: bytes, most_inflated: int) -> Dataset:
 def _meta(file: BytesIO, data: bytes) -> Dataset:
     """The File Meta Information, or the transfer syntax that a file without it shows."""
     if has_preamble(data) or data[0] == _META_GROUP:
-        return read_dataset(
-            file, False, True, stop_when=_after_meta, specific_tags=[_TRANSFER_SYNTAX]
-        )
+        return read_dataset(file, False, True, stop_when=_after_meta, specific_tags=list(_META))
     meta = Dataset()
     if data[0] == 0:
         meta.TransferSyntaxUID = ExplicitVRBigEndian

@@ -99,11 +99,16 @@ def read_dicom(
     """
     process.accept_invalid_values()
     with blaming_the_image("The DICOM image is broken or truncated."):
-        dataset = dicom_file.read(data, max_pixels * _MOST_BYTES_A_PIXEL + _MOST_HEADER)
+        dataset = dicom_file.read(data, most_inflated(max_pixels))
         _check_object(dataset)
         _check_pixels(dataset, max_pixels)
         take(dataset.Columns * dataset.Rows)
         return see(decode_frame(dataset), dataset), tuple(_warnings(dataset))
+
+
+def most_inflated(max_pixels: int) -> int:
+    """As many bytes as a deflated file of so many pixels may have."""
+    return max_pixels * _MOST_BYTES_A_PIXEL + _MOST_HEADER
 
 
 def _check_object(dataset: Dataset) -> None:

@@ -1,9 +1,10 @@
-"""Results to the PACS: the part of the node that sends."""
+"""Results to the PACS and to a FHIR server: the part of the node that sends."""
 
 import asyncio
 import logging
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 
 from app.errors import DeferredError, RefusedError, UnreachableError
@@ -21,7 +22,7 @@ _BETWEEN_FAILURES_SECONDS = 1.0
 _MOST_ERRORS = 5
 # What the machine is short of is not their fault.
 _OF_THE_MACHINE = (MemoryError, ImportError, OSError)
-_THE_PACS = "the PACS"
+_DICOM = ".dcm"
 
 
 class Deliveries:
@@ -31,11 +32,22 @@ class Deliveries:
     and the PACS gets an object that it holds: of the same UID and the same bytes.
     """
 
-    def __init__(self, destination: Destination, spool: Spool, metrics: NodeMetrics) -> None:
-        self._destination, self._spool, self._metrics = destination, spool, metrics
-        # Of what the PACS said of entries, and of the PACS where it said nothing.
-        self._entries, self._pacs = Backoff(), Backoff()
+    def __init__(
+        self, destinations: Mapping[str, Destination], spool: Spool, metrics: NodeMetrics
+    ) -> None:
+        """Prepare to send.
+
+        Args:
+            destinations: by what the names of the files end with that go there.
+            spool: where results wait.
+            metrics: where they are counted.
+        """
+        self._destinations, self._spool, self._metrics = destinations, spool, metrics
+        # Of what a destination said of entries, and of destinations where they said nothing.
+        self._entries, self._ways = Backoff(), Backoff()
         self._failures: Counter[str] = Counter()
+        # Where the next file of an entry goes.
+        self._way: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send until it is time to stop; a file that is being sent then is finished."""
@@ -57,14 +69,14 @@ class Deliveries:
     def _next(self) -> str | None:
         """The entry to be sent now: the oldest of those that failed least often.
 
-        While the PACS does not answer, only what was never tried is, so that nothing that it cannot
-        store holds up the rest.
+        While a destination does not answer, only what was never tried is, so that nothing that it
+        cannot store holds up the rest.
         """
-        pacs_is_due = self._pacs.is_due(_THE_PACS)
         due = [
             name
             for name in self._spool.waiting("results")
-            if self._entries.is_due(name) and (pacs_is_due or not self._failures[name])
+            if self._entries.is_due(name)
+            and (not self._failures[name] or self._ways.is_due(self._way[name]))
         ]
         # Of equals the first one, and so the oldest.
         return min(due, key=self._failures.__getitem__, default=None)
@@ -79,23 +91,31 @@ class Deliveries:
             await asyncio.to_thread(self._failed, name, error)
             return False
         self._forget(name)
-        self._pacs.succeeded(_THE_PACS)
         log.info("%s %s %.0f ms", name[:SHORT], outcome, 1000 * (time.perf_counter() - started))
         return True
 
     def _send(self, name: str) -> str:
         was_held = False
         try:
-            for path in self._spool.files(name):
-                was_held |= self._destination.store([path.read_bytes()])
+            # The PACS first: a FHIR server that is away is not to hold it up.
+            for path in sorted(self._spool.files(name), key=lambda path: path.suffix != _DICOM):
+                self._way[name] = path.suffix
+                was_held |= self._destination(path.suffix).store([path.read_bytes()])
                 path.unlink()
+                self._ways.succeeded(path.suffix)
                 self._metrics.sent.inc()
         except RefusedError as error:
+            self._ways.succeeded(self._way[name])
             self._metrics.failures.labels("refused").inc()
             self._spool.set_aside("results", name, str(error))
             return "refused"
         self._spool.finish(name)
         return "held by the PACS already" if was_held else "sent"
+
+    def _destination(self, suffix: str) -> Destination:
+        if suffix not in self._destinations:
+            raise RefusedError("No destination is set for such a result.")
+        return self._destinations[suffix]
 
     def _failed(self, name: str, error: Exception) -> None:
         """Note and tell a failure."""
@@ -104,8 +124,10 @@ class Deliveries:
         said = str(error) if known else f"Sending failed with {type(error).__name__}."
         log.warning("%s waits: %s", name[:SHORT], said)
         self._failures[name] += 1
+        # Of an entry whose files could not even be listed.
+        self._way.setdefault(name, _DICOM)
         if known and not isinstance(error, DeferredError):
-            self._pacs.failed(_THE_PACS)
+            self._ways.failed(self._way[name])
         elif self._entries.failed(name) >= _MOST_ERRORS and not known:
             self._give_up(name, error, said)
 
@@ -120,3 +142,4 @@ class Deliveries:
     def _forget(self, name: str) -> None:
         self._entries.succeeded(name)
         self._failures.pop(name, None)
+        self._way.pop(name, None)

@@ -40,8 +40,16 @@ class NodeMetrics:
         self.images = Counter(
             "pneumoscope_node_images", "Images taken off the queue", ["outcome"], registry=registry
         )
+        self.not_selected = Counter(
+            "pneumoscope_node_not_selected",
+            "Images that a rule left out, by the rule's name",
+            ["rule"],
+            registry=registry,
+        )
         self.sent = Counter(
-            "pneumoscope_node_results_sent", "Results that the PACS stored", registry=registry
+            "pneumoscope_node_results_sent",
+            "Results that the PACS or the FHIR server stored",
+            registry=registry,
         )
         self.failures = Counter(
             "pneumoscope_node_send_failures",

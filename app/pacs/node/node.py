@@ -8,16 +8,19 @@ from contextlib import ExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from app.dicom_results.instance import KINDS
 from app.errors import NodeError
 from app.pacs import stopping
 from app.pacs.destinations import Destination
 from app.pacs.node.answered import Answered
 from app.pacs.node.deliveries import Deliveries
 from app.pacs.node.metrics import NodeMetrics
-from app.pacs.node.readings import Readings
+from app.pacs.node.readings import Readings, suffix_of
 from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
+from app.pacs.results import Selection
+from app.pacs.rules import FHIR, Rules
 from app.pacs.storage_scu import StorageDestination
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -41,7 +44,9 @@ async def run(
 
     Raises:
         NodeError: another process holds the spool, or an address cannot be listened on.
+        RulesError: the rules of what is read cannot be used.
     """
+    rules = Rules.load(settings.rules)
     with ExitStack() as resources:
         spool = _spool(settings)
         resources.callback(spool.close)
@@ -53,8 +58,10 @@ async def run(
             listening.enter_context(StorageScp(settings, max_bytes, spool, counted).listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
         answered = Answered(settings.spool / "answered.sqlite")
-        readings = Readings(reader, spool, counted, answered, settings.corrected)
-        deliveries = Deliveries(_destination(settings), spool, counted)
+        kinds = (*KINDS, FHIR) if settings.fhir else KINDS
+        selection = Selection(rules, kinds)
+        readings = Readings(reader, spool, counted, answered, settings.corrected, selection)
+        deliveries = Deliveries(_destinations(settings), spool, counted)
         async with reader.running(), asyncio.TaskGroup() as parts:
             parts.create_task(readings.run(stop))
             parts.create_task(deliveries.run(stop))
@@ -68,7 +75,7 @@ async def run_until_told(
     """Run until SIGTERM or SIGINT; the arguments are those of `run`.
 
     Raises:
-        NodeError: as `run` does.
+        NodeError, RulesError: as `run` does.
     """
     # Malformed messages end pynetdicom's threads with errors that quote them.
     threading.excepthook = _log_type
@@ -89,7 +96,17 @@ def _spool(settings: NodeSettings) -> Spool:
         raise NodeError(f"PNEUMOSCOPE_NODE_SPOOL: {error.strerror}.") from error
 
 
-def _destination(settings: NodeSettings) -> Destination:
+def _destinations(settings: NodeSettings) -> dict[str, Destination]:
+    """Where result files go, by what their names end with."""
+    destinations = {suffix_of(kind): _pacs(settings) for kind in KINDS}
+    if settings.fhir:
+        from app.pacs.web.fhir import FhirDestination
+
+        destinations[suffix_of(FHIR)] = FhirDestination(settings.fhir)
+    return destinations
+
+
+def _pacs(settings: NodeSettings) -> Destination:
     if isinstance(settings.destination, str):
         from app.pacs.web.dicomweb import StowDestination
 

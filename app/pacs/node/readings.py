@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
-from app.errors import ImageError, NotReadError
+from app.errors import ImageError, NotReadError, NotSelectedError
 from app.host import cores
 from app.imaging.errors import SHORTAGES
 from app.pacs.backoff import Backoff
@@ -15,7 +15,8 @@ from app.pacs.node.answered import Answered
 from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
-from app.pacs.results import Results, results_of
+from app.pacs.results import Results, Selection, results_of
+from app.pacs.rules import FHIR
 from app.reading.reader import Reader
 
 log = logging.getLogger("pneumoscope")
@@ -39,6 +40,11 @@ _CORRECTED: dict[Corrected, str] = {
 }
 
 
+def suffix_of(kind: str) -> str:
+    """What the names of result files end with, by which deliveries know where they go."""
+    return ".json" if kind == FHIR else ".dcm"
+
+
 class _Verdict(NamedTuple):
     """What became of an image, and the work that has the spool say so."""
 
@@ -60,6 +66,7 @@ class Readings:
         metrics: NodeMetrics,
         answered: Answered,
         corrected: Corrected,
+        selection: Selection,
     ) -> None:
         """Prepare to read.
 
@@ -69,9 +76,10 @@ class Readings:
             metrics: where images are counted.
             answered: which images were read before.
             corrected: what becomes of one whose UID another one had.
+            selection: which images are read, and which results they get.
         """
         self._reader, self._spool, self._metrics = reader, spool, metrics
-        self._answered, self._corrected = answered, corrected
+        self._answered, self._corrected, self._selection = answered, corrected, selection
         self._taken: set[str] = set()
         self._backoff = Backoff()
 
@@ -159,8 +167,12 @@ class Readings:
         """What becomes of an image, or None where it is to be read again later."""
         try:
             data = await asyncio.to_thread(self._spool.read, name)
-            results = await results_of(self._reader, data)
+            results = await results_of(self._reader, data, self._selection)
             return await asyncio.to_thread(self._judge, name, results)
+        except NotSelectedError as why:
+            self._metrics.not_selected.labels(why.rule).inc()
+            log.info("%s %s", name[:SHORT], why)
+            return _Verdict(why.code, partial(self._spool.drop, name))
         except NotReadError as why:
             return _Verdict(why.code, partial(self._spool.drop, name))
         # These messages quote nothing of the image.
@@ -192,8 +204,7 @@ class Readings:
         return _Verdict(outcome, partial(self._answer, name, results))
 
     def _answer(self, name: str, results: Results) -> None:
-        # In the order of their names: the report is the sign that both are there.
-        files = {"overlay.dcm": results.overlay, "report.dcm": results.report}
+        files = {f"{kind}{suffix_of(kind)}": file for kind, file in results.files.items()}
         self._spool.answer(name, files)
         self._answered.note(results.image, name)
 

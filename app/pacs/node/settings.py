@@ -36,8 +36,13 @@ def _wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("node_setting", "{message}", {"message": message})
 
 
+def is_ae_title(value: str) -> bool:
+    """Whether it is what PS3.5 allows of an AE title."""
+    return _AE_TITLE.fullmatch(value) is not None
+
+
 def _ae_title(value: str) -> str:
-    if not _AE_TITLE.fullmatch(value):
+    if not is_ae_title(value):
         raise _wrong("An AE title has 1 to 16 ASCII characters, and no backslash")
     return value.strip()
 
@@ -65,6 +70,14 @@ def _destination(value: Any) -> Any:
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise _wrong("A destination is AE@host:port, or the http(s) URL of a DICOMweb service")
     return StorageAddress(_ae_title(title), host.strip("[]"), int(port))
+
+
+def _fhir(value: str | None) -> str | None:
+    parts = urlsplit(value or "")
+    is_url = parts.scheme in ("http", "https") and parts.hostname and not parts.query
+    if value is not None and not (is_url and parts.username is None):
+        raise _wrong("A FHIR server is an http(s) URL, without credentials")
+    return value
 
 
 def _given_beyond_loopback(peers: tuple[Peer, ...], info: ValidationInfo) -> tuple[Peer, ...]:
@@ -119,6 +132,12 @@ class NodeSettings(EnvironmentSettings):
         "replace",
         description="what becomes of an image whose UID another one had before: results under the"
         " same UIDs, results beside the earlier ones, or none",
+    )
+    fhir: Annotated[str | None, AfterValidator(_fhir)] = Field(
+        None, description="base URL of a FHIR R4 server that readings go to as well"
+    )
+    rules: Path | None = Field(
+        None, description="file of the rules by which images are read or left out"
     )
     metrics_host: str = Field("127.0.0.1", description="address to serve the metrics on")
     metrics_port: int = Field(9400, gt=0, le=65535, description="port to serve the metrics on")

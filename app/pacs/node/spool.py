@@ -6,9 +6,10 @@
     attempts/NAME       a byte for each time that the image's reading began and did not end
     partial/            what is being written; whatever a kill leaves there was never acknowledged
 
-NAME is the SHA-256 of the image's file: it tells nothing of the patient, and an image that arrives
-twice while it waits is one entry. What is made in `partial` is synchronised with the disk before it
-is moved, as a whole, to where it counts. Whatever else lies in these folders is passed over.
+NAME is the SHA-256 of the image's file, but for its sender: it tells nothing of the patient, and an
+image that arrives twice while it waits is one entry. What is made in `partial` is synchronised with
+the disk before it is moved, as a whole, to where it counts. Whatever else lies in these folders is
+passed over.
 """
 
 import fcntl
@@ -28,6 +29,7 @@ from app.errors import SpoolFullError
 
 log = logging.getLogger("pneumoscope")
 
+_Parts = Sequence[bytes | memoryview]
 Waiting = Literal["received", "results"]
 Stage = Literal[Waiting, "aside"]
 WAITING: tuple[Waiting, ...] = get_args(Waiting)
@@ -101,21 +103,22 @@ class Spool:
         """Let another process have the folder."""
         os.close(self._lock)
 
-    def put(self, parts: Sequence[bytes | memoryview]) -> str:
+    def put(self, parts: _Parts, identity: _Parts | None = None) -> str:
         """Queue an image; once this returns, no kill and no loss of power loses it.
 
         Args:
             parts: of its file, in order.
+            identity: what tells it from other images, unless that is all of its file.
 
         Returns:
-            The entry's name, that of the first where the same file waits already.
+            The entry's name, that of the first where the same image waits already.
 
         Raises:
             SpoolFullError: nothing was queued, as there is no room.
             OSError: nothing was queued, as the disk refused.
         """
         digest = hashlib.sha256()
-        for part in parts:
+        for part in identity or parts:
             digest.update(part)
         name = digest.hexdigest()
         # In the order in which an entry moves, so that none slips through between.

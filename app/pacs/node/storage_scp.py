@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import NamedTuple, cast
 
 from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
@@ -34,7 +35,7 @@ from app.pacs.node.lobby import Lobby
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.peers import Peers
 from app.pacs.node.seldom import Seldom
-from app.pacs.node.settings import NodeSettings
+from app.pacs.node.settings import NodeSettings, is_ae_title
 from app.pacs.node.spool import Spool
 
 _IDLE_SECONDS = 60
@@ -164,9 +165,13 @@ class StorageScp:
         refused = _check(event, self._max_bytes)
         if refused:
             return refused
-        meta = bytes(DICOM_PREAMBLE) + DICOM_MARK + encode_file_meta(event.file_meta)
+        data = _data_set(event).getbuffer()
+        meta = event.file_meta
+        # Whoever sends it, it is the same image.
+        unsigned: list[bytes | memoryview] = [_encoded(meta), data]
+        meta.SourceApplicationEntityTitle = _calling(event)
         try:
-            self._spool.put([meta, _data_set(event).getbuffer()])
+            self._spool.put([_encoded(meta), data], unsigned)
         except SpoolFullError as full:
             return _FULL[full.code]
         except OSError:
@@ -189,6 +194,17 @@ def _check(event: Event, max_bytes: int) -> _Answer | None:
     if uids != (event.context.abstract_syntax, _request(event).AffectedSOPInstanceUID):
         return _MISMATCH
     return _OWN if is_own(header) else None
+
+
+def _encoded(meta: FileMetaDataset) -> bytes:
+    """What precedes the data set in a file (PS3.10, 7.1)."""
+    return bytes(DICOM_PREAMBLE) + DICOM_MARK + encode_file_meta(meta)
+
+
+def _calling(event: Event) -> str:
+    """The AE title of the sender; empty where it is none that a file can carry."""
+    title = event.assoc.requestor.ae_title.strip()
+    return title if is_ae_title(title) else ""
 
 
 def _header(event: Event) -> Dataset:

@@ -6,22 +6,30 @@ from collections.abc import Callable
 from datetime import date
 from functools import partial
 
+from app.dicom_results.instance import KINDS
 from app.errors import ReadError, UnreachableError
 from app.imaging.dicom.read import MODALITIES
 from app.pacs import stopping
+from app.pacs.destinations import Destination
+from app.pacs.rules import FHIR, Rules
 from app.pacs.web.archive import Archive
 from app.pacs.web.dicomweb import StowDestination
+from app.pacs.web.fhir import FhirDestination
 from app.pacs.web.polling import Polling
 from app.pacs.web.study import StudyReader
 from app.reading.reader import Reader
 
 
-async def read_study(reader: Reader, url: str, study: str, again: bool) -> int:
+async def read_study(
+    reader: Reader, url: str, fhir: str | None, rules: Rules, study: str, again: bool
+) -> int:
     """Read a study, and print a line for each image.
 
     Args:
         reader: the model.
         url: of the PACS, over DICOMweb.
+        fhir: the base URL of a FHIR server that readings go to as well.
+        rules: which of its images are read.
         study: its Study Instance UID.
         again: what has a report too; the results are kept beside the earlier ones.
 
@@ -36,7 +44,7 @@ async def read_study(reader: Reader, url: str, study: str, again: bool) -> int:
     status = 0
     async with reader.running():
         try:
-            study_reader = _study_reader(reader, url)
+            study_reader = _study_reader(reader, url, fhir, rules)
             find = partial(study_reader.archive.unread, study, MODALITIES, reader.model)
             unread = await asyncio.to_thread(find)
             known = {image.SOPInstanceUID for image in unread}
@@ -53,7 +61,14 @@ async def read_study(reader: Reader, url: str, study: str, again: bool) -> int:
     return status
 
 
-async def poll(reader: Reader, url: str, seconds: float, since: Callable[[], date]) -> int:
+async def poll(
+    reader: Reader,
+    url: str,
+    fhir: str | None,
+    rules: Rules,
+    seconds: float,
+    since: Callable[[], date],
+) -> int:
     """Read every new study until SIGTERM or SIGINT.
 
     Returns:
@@ -64,7 +79,7 @@ async def poll(reader: Reader, url: str, seconds: float, since: Callable[[], dat
     """
     stop = stopping.on_signal()
     try:
-        study_reader = _study_reader(reader, url)
+        study_reader = _study_reader(reader, url, fhir, rules)
     except ValueError as error:
         raise ReadError(str(error)) from error
     async with reader.running():
@@ -72,5 +87,9 @@ async def poll(reader: Reader, url: str, seconds: float, since: Callable[[], dat
     return 0
 
 
-def _study_reader(reader: Reader, url: str) -> StudyReader:
-    return StudyReader(reader, Archive(url), StowDestination(url))
+def _study_reader(reader: Reader, url: str, fhir: str | None, rules: Rules) -> StudyReader:
+    pacs = StowDestination(url)
+    destinations: dict[str, Destination] = dict.fromkeys(KINDS, pacs)
+    if fhir is not None:
+        destinations[FHIR] = FhirDestination(fhir)
+    return StudyReader(reader, Archive(url), destinations, rules)

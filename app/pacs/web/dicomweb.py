@@ -17,7 +17,8 @@ from app.errors import DeniedError, FailedError, RefusedError, UnreachableError
 from app.host.environment import EnvironmentSettings
 from app.pacs.destinations import DUPLICATE, failure, parsed
 
-_CONNECT_SECONDS, _ANSWER_SECONDS = 10, 60
+CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
+_PACS = "The PACS"
 _TYPE, _JSON = "Content-Type", "application/dicom+json"
 
 _COME_AGAIN = (
@@ -49,14 +50,14 @@ class Credentials(EnvironmentSettings):
     def auth(self) -> AuthBase | None:
         """What signs a request."""
         if token := self.token.get_secret_value():
-            return _Bearer(token)
+            return Bearer(token)
         if self.username:
             # As text, they could hold no more than Latin-1.
             return HTTPBasicAuth(self.username.encode(), self.password.get_secret_value().encode())
         return None
 
 
-class _Bearer(AuthBase):
+class Bearer(AuthBase):
     """A token (RFC 6750, 2.1)."""
 
     def __init__(self, token: str) -> None:
@@ -87,7 +88,7 @@ def connect(url: str) -> DICOMwebClient:
     session.auth = Credentials().auth()
     session.headers["Accept"] = _JSON
     session.hooks["response"] = [_without_parameters]
-    timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
+    timeout = (CONNECT_SECONDS, ANSWER_SECONDS)
     # Archives hold UIDs with leading zeros, which the standard forbids.
     client = DICOMwebClient(url.rstrip("/"), session, permissive_uid=True, timeout=timeout)
     client.set_http_retry_params(retry=False)
@@ -95,8 +96,8 @@ def connect(url: str) -> DICOMwebClient:
 
 
 @contextmanager
-def errors() -> Iterator[None]:
-    """Tell what goes wrong between here and the PACS, without quoting a URL.
+def errors(who: str = _PACS) -> Iterator[None]:
+    """Tell what goes wrong between here and the PACS, or another server, without quoting a URL.
 
     Raises:
         DeniedError: the status is 401 or 403.
@@ -106,14 +107,14 @@ def errors() -> Iterator[None]:
     try:
         yield
     except requests.HTTPError as error:
-        raise _of(error.response) from error
+        raise _of(error.response, who) from error
     except requests.ConnectionError as error:
-        raise UnreachableError("The PACS did not answer.") from error
+        raise UnreachableError(f"{who} did not answer.") from error
     except requests.Timeout as error:
-        raise UnreachableError("The PACS did not answer in time.") from error
+        raise UnreachableError(f"{who} did not answer in time.") from error
     # Among others, of an answer that is no JSON.
     except requests.RequestException as error:
-        raise UnreachableError("The PACS gave no answer that can be read.") from error
+        raise UnreachableError(f"{who} gave no answer that can be read.") from error
 
 
 class StowDestination:
@@ -192,13 +193,13 @@ def _check(reason: int | None) -> None:
     raise failure(reason, f"The PACS refused an object with failure reason {reason:04X}.")
 
 
-def _of(answer: requests.Response | None) -> UnreachableError:
+def _of(answer: requests.Response | None, who: str) -> UnreachableError:
     status = None if answer is None else answer.status_code
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return DeniedError(f"The PACS does not accept the credentials (status {status}).")
+        return DeniedError(f"{who} does not accept the credentials (status {status}).")
     if status is None or status in _COME_AGAIN:
-        return UnreachableError(f"The PACS is too busy, or away for now (status {status}).")
-    return FailedError(status)
+        return UnreachableError(f"{who} is too busy, or away for now (status {status}).")
+    return FailedError(status, who)
 
 
 def _without_parameters(response: requests.Response, *args: Any, **kwargs: Any) -> None:

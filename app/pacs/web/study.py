@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,8 @@ from pydicom import Dataset
 
 from app.errors import DeferredError, ImageError, NotReadError, RefusedError, UnreachableError
 from app.pacs.destinations import Destination
-from app.pacs.results import results_of
+from app.pacs.results import Selection, results_of
+from app.pacs.rules import Rules
 from app.pacs.web.archive import Archive
 from app.reading.reader import Reader
 
@@ -34,8 +35,23 @@ class Outcome:
 class StudyReader:
     """The model, between a PACS and itself."""
 
-    def __init__(self, reader: Reader, archive: Archive, destination: Destination) -> None:
-        self.reader, self.archive, self._destination = reader, archive, destination
+    def __init__(
+        self,
+        reader: Reader,
+        archive: Archive,
+        destinations: Mapping[str, Destination],
+        rules: Rules,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            reader: the model.
+            archive: the PACS.
+            destinations: of results, by their kinds; those of other kinds are left out.
+            rules: which images are read.
+        """
+        self.reader, self.archive, self._destinations = reader, archive, destinations
+        self._selection = Selection(rules, destinations.keys())
 
     async def read(self, images: Iterable[Dataset], apart: bool = False) -> AsyncIterator[Outcome]:
         """Read images one after the other, and store the results of each.
@@ -61,7 +77,7 @@ class StudyReader:
         try:
             return await self._answer(image, apart)
         except NotReadError as why:
-            return Outcome(uid, "not_for_the_model", f"not read: {why.code}")
+            return Outcome(uid, "not_for_the_model", f"not read: {why}")
         except (ImageError, RefusedError) as error:
             return Outcome(uid, "bad", str(error))
         except DeferredError as error:
@@ -76,12 +92,12 @@ class StudyReader:
         data = await asyncio.to_thread(self.archive.retrieve, image)
         if data is None:
             return None
-        results = await results_of(self.reader, data)
+        results = await results_of(self.reader, data, self._selection)
         if apart:
             results = results.apart(hashlib.sha256(data).hexdigest())
         were_held = [
-            await asyncio.to_thread(self._destination.store, [file])
-            for file in (results.overlay, results.report)
+            await asyncio.to_thread(self._destinations[kind].store, [file])
+            for kind, file in results.files.items()
         ]
         stored = "results held by the PACS already" if any(were_held) else "results stored"
         said = f"{results.label} {results.probability:.4f}, {stored}"

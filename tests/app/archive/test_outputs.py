@@ -34,8 +34,8 @@ def test_results_are_those_that_a_pacs_gets(settings: Settings, tmp_path: Path) 
     results = _write(settings, outputs, data)
 
     name = sha256(data).hexdigest()
-    assert (tmp_path / "dicom" / f"{name}-report.dcm").read_bytes() == results.report
-    assert (tmp_path / "dicom" / f"{name}-overlay.dcm").read_bytes() == results.overlay
+    assert (tmp_path / "dicom" / f"{name}-report.dcm").read_bytes() == results.files["report"]
+    assert (tmp_path / "dicom" / f"{name}-overlay.dcm").read_bytes() == results.files["overlay"]
     picture = cv2.imread(str(tmp_path / "a" / "overlays" / f"{name}.png"))
     assert picture is not None
     assert picture.shape == (*given.PIXELS.shape, 3)

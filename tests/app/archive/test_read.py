@@ -131,7 +131,7 @@ def test_own_results_are_not_read_as_images(settings: Settings, ask: Ask) -> Non
     async def results() -> bytes:
         other = load_reader(settings, Metrics())
         async with other.running():
-            return (await results_of(other, given.source_file())).overlay
+            return (await results_of(other, given.source_file())).files["overlay"]
 
     row, _ = ask(asyncio.run(results()))
     assert row.problem == "own_result"

@@ -91,9 +91,9 @@ def association(
             opened.release()
 
 
-def send(port: int, data: bytes) -> int | None:
+def send(port: int, data: bytes, calling: str = "SENDER") -> int | None:
     """C-STORE a file; its status, or None where there was no answer."""
-    with association(port) as opened:
+    with association(port, calling=calling) as opened:
         if not opened.is_established:
             return None
         try:

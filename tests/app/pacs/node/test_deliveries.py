@@ -45,11 +45,15 @@ def _queue(spool: Spool, *contents: bytes) -> None:
         spool.answer(name, {"report.dcm": content})
 
 
-def _deliver(spool: Spool, destination: Destination, until: Callable[[], bool]) -> None:
+def _deliver(
+    spool: Spool, given: Destination | dict[str, Destination], until: Callable[[], bool]
+) -> None:
+    destinations = given if isinstance(given, dict) else {".dcm": given}
+
     async def run() -> None:
         stop = asyncio.Event()
         metrics = NodeMetrics(CollectorRegistry(), spool)
-        running = asyncio.create_task(Deliveries(destination, spool, metrics).run(stop))
+        running = asyncio.create_task(Deliveries(destinations, spool, metrics).run(stop))
         async with asyncio.timeout(30):
             while not until():
                 await asyncio.sleep(0.01)
@@ -150,6 +154,40 @@ def test_what_is_not_the_results_fault_keeps_them(
     _queue(spool, BAD)
     _deliver(spool, destination, lambda: len(destination.given) > deliveries._MOST_ERRORS + 1)
     assert spool.depth("results") == 1
+
+
+def test_a_fhir_server_that_is_away_holds_up_no_pacs(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.05)
+    pacs = Destination(lambda file: False)
+    away = [True]
+
+    def answer(file: bytes) -> bool:
+        if away[0]:
+            raise UnreachableError("The FHIR server did not answer.")
+        return False
+
+    fhir = Destination(answer)
+    for number in range(3):
+        name = spool.put([str(number).encode()])
+        spool.answer(name, {"fhir.json": b"bundle", "report.dcm": GOOD})
+    both = {".dcm": pacs, ".json": fhir}
+    _deliver(spool, both, lambda: len(pacs.stored) == 3 and len(fhir.given) > 3)
+    assert (fhir.stored, spool.depth("results")) == ([], 3)
+
+    away[0] = False
+    _deliver(spool, both, lambda: spool.depth("results") == 0)
+    assert (len(fhir.stored), len(pacs.stored)) == (3, 3)
+
+
+def test_what_has_no_destination_goes_aside(spool: Spool, tmp_path: Path) -> None:
+    pacs = Destination(lambda file: False)
+    name = spool.put([b"image"])
+    spool.answer(name, {"fhir.json": b"bundle", "report.dcm": GOOD})
+    _deliver(spool, pacs, lambda: spool.depth("aside") == 1)
+    assert pacs.stored == [GOOD]
+    assert (tmp_path / "spool" / "aside" / name / "fhir.json").read_bytes() == b"bundle"
 
 
 def test_it_is_said_where_the_pacs_holds_them(

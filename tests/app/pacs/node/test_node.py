@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,18 +17,19 @@ from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from app.dicom_results.source import Source, read_source
-from app.errors import NodeError
+from app.errors import NodeError, RulesError
 from app.host import cores
 from app.pacs import backoff, results
 from app.pacs.node import node, readings
 from app.pacs.node.settings import NodeSettings, StorageAddress
-from app.pacs.results import Results, results_of
+from app.pacs.results import Results, Selection, results_of
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
 from tests.app.conftest import Scripted
 from tests.app.dicom_results import given
+from tests.app.pacs.fhir_stub import FhirStub
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
 
 LOOP = "loop"
@@ -192,6 +194,64 @@ def test_a_lateral_view_gets_no_result(tmp_path: Path, pacs: Pacs, settings: Set
     assert pacs.stored == []
 
 
+def test_what_a_rule_leaves_out_is_counted_by_its_name_and_gets_no_result(
+    tmp_path: Path, pacs: Pacs, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nname = "intensive care"\nread = false\nstation = "ICU*"\n'
+        '[[rule]]\nname = "the sender"\nread = true\nsource = "SENDER"\nresults = ["report"]\n'
+    )
+    caplog.set_level(logging.INFO)
+    with _running(tmp_path, pacs, settings, rules=rules) as running:
+        running.send(StationName="ICU-7")
+        running.waits_for('pneumoscope_node_not_selected_total{rule="intensive care"}', 1)
+        running.waits_for('pneumoscope_node_images_total{outcome="not_selected"}', 1)
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 1)
+        running.waits_for('pneumoscope_node_queue{stage="results"}', 0)
+        assert running.metric('pneumoscope_node_queue{stage="received"}') == 0
+        assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
+    assert [dataset.SOPClassUID for dataset in pacs.datasets] == [ComprehensiveSRStorage]
+    assert "not_selected, by the rule 'intensive care'" in caplog.text
+    assert not [value for value in ("ICU-7", "4711", "ller") if value in caplog.text]
+
+
+def test_readings_go_to_a_fhir_server_as_well(
+    tmp_path: Path,
+    pacs: Pacs,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    caplog.set_level(logging.INFO)
+    with FhirStub().listening() as fhir:
+        fhir.status = 503
+        with _running(tmp_path, pacs, settings, fhir=fhir.url) as running:
+            running.send()
+            failures = 'pneumoscope_node_send_failures_total{reason="unreachable"}'
+            wait_until(lambda: running.metric(failures) > 0, "the server is away")
+            assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS
+            fhir.status = None
+            running.waits_for("pneumoscope_node_results_sent_total", 3)
+            running.waits_for('pneumoscope_node_queue{stage="results"}', 0)
+    (report,) = fhir.of_type("DiagnosticReport")
+    assert report["subject"]["identifier"]["value"] == "4711"
+    assert "The FHIR server is too busy, or away for now (status 503)." in caplog.text
+    assert not [value for value in ("4711", "ller", fhir.url) if value in caplog.text]
+
+
+def test_wrong_rules_end_the_start(tmp_path: Path, settings: Settings) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "one"\nread = true\nroom = "7"\n')
+    running = Running(tmp_path, Pacs(), rules=rules)
+    metrics = Metrics()
+    reader = load_reader(settings, metrics)
+    with pytest.raises(RulesError, match=r"^Rule 'one', room: "):
+        asyncio.run(node.run(running.settings, reader, metrics, 1, asyncio.Event()))
+
+
 def test_an_image_without_lungs_gets_no_result_and_blocks_none(
     tmp_path: Path, pacs: Pacs, settings: Settings
 ) -> None:
@@ -306,10 +366,10 @@ def test_an_image_that_takes_long_holds_up_no_other(
 def test_images_that_memory_is_too_short_for_hold_up_no_other(
     tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def is_short_for_some(reader: Reader, data: bytes) -> Results:
+    async def is_short_for_some(reader: Reader, data: bytes, selection: Selection) -> Results:
         if b"1.2.66" in data:
             raise MemoryError
-        return await results_of(reader, data)
+        return await results_of(reader, data, selection)
 
     monkeypatch.setattr(readings, "results_of", is_short_for_some)
     with _running(tmp_path, pacs, settings) as running:
@@ -383,11 +443,11 @@ def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
 ) -> None:
     tried = []
 
-    async def fails_for_one(reader: Reader, data: bytes) -> Results:
+    async def fails_for_one(reader: Reader, data: bytes, selection: Selection) -> Results:
         if b"1.2.66" in data:
             tried.append(data)
             raise ZeroDivisionError("4711")
-        return await results_of(reader, data)
+        return await results_of(reader, data, selection)
 
     monkeypatch.setattr(readings, "results_of", fails_for_one)
     with _running(tmp_path, pacs, settings) as running:
@@ -409,10 +469,10 @@ def test_an_image_waits_out_a_shortage_however_long_it_lasts(
 ) -> None:
     left = [shortage] * 4
 
-    async def is_short_at_first(reader: Reader, data: bytes) -> Results:
+    async def is_short_at_first(reader: Reader, data: bytes, selection: Selection) -> Results:
         if left:
             raise left.pop()
-        return await results_of(reader, data)
+        return await results_of(reader, data, selection)
 
     monkeypatch.setattr(readings, "results_of", is_short_at_first)
     monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.01)

@@ -39,10 +39,10 @@ import ctypes
 from app.pacs.node import readings
 original = readings.results_of
 
-async def results_of(reader, data):
+async def results_of(reader, data, *selection):
     if b"1.2.66" in data:
         ctypes.string_at(0)
-    return await original(reader, data)
+    return await original(reader, data, *selection)
 
 readings.results_of = results_of
 from app.cli import cli
@@ -174,8 +174,8 @@ def test_killed_at_any_moment_it_loses_none_and_sends_none_twice(
     expected = _expected(settings, images)
     overlays = _once(pacs.of_class(SecondaryCaptureImageStorage))
     reports = _once(pacs.of_class(ComprehensiveSRStorage))
-    assert overlays == _once([given.parse(result.overlay) for result in expected])
-    assert reports == _once([given.parse(result.report) for result in expected])
+    assert overlays == _once([given.parse(result.files["overlay"]) for result in expected])
+    assert reports == _once([given.parse(result.files["report"]) for result in expected])
     assert (len(overlays), len(reports)) == (IMAGES, IMAGES)
     # A kill between the PACS's answer and the file's removal costs one object sent again.
     assert len(pacs.stored) <= 2 * IMAGES + len(moments)

@@ -40,6 +40,11 @@ def test_an_image_that_comes_twice_is_one_entry(spool: Spool) -> None:
     assert spool.depth("received") == 1
 
 
+def test_an_image_of_two_senders_is_one_entry(spool: Spool) -> None:
+    assert spool.put([b"of A", IMAGE], [IMAGE]) == spool.put([b"of B", IMAGE], [IMAGE]) == NAME
+    assert spool.read(NAME) == b"of A" + IMAGE
+
+
 def test_an_image_whose_results_wait_is_not_queued_again(spool: Spool) -> None:
     spool.answer(spool.put([IMAGE]), ANSWER)
     spool.put([IMAGE])

@@ -71,6 +71,7 @@ def test_an_acknowledged_image_is_on_the_disk(node: Node) -> None:
     stored = dcmread(BytesIO(node.spool.read(name)))
     assert stored == dcmread(BytesIO(sent))
     assert stored.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert stored.file_meta.SourceApplicationEntityTitle == "SENDER"
     assert node.counted("queued") == 1
 
 
@@ -83,8 +84,8 @@ def test_the_data_set_stays_as_it_was_encoded(node: Node) -> None:
 
 
 def test_the_same_image_twice_is_one_entry(node: Node) -> None:
-    for _ in range(2):
-        assert send(node.port, given.source_file()) == 0x0000
+    for sender in ("SENDER", "OTHER"):
+        assert send(node.port, given.source_file(), sender) == 0x0000
     assert node.spool.depth("received") == 1
 
 

@@ -107,6 +107,24 @@ def test_a_study_is_read_again_where_that_is_asked_for(
     assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
 
 
+def test_a_rule_leaves_an_image_out(
+    orthanc: Orthanc, environment: dict[str, str], tmp_path: Path
+) -> None:
+    study, left_out = generate_uid(), generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    image = {"StudyInstanceUID": study, "SOPInstanceUID": left_out}
+    orthanc.upload(radiograph(2, StationName="ICU-7", **image))
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "intensive care"\nread = false\nstation = "ICU*"\n')
+
+    named = environment | {"PNEUMOSCOPE_NODE_RULES": str(rules)}
+    done = _read(named, orthanc.url, "--study", study)
+
+    assert done.returncode == 0
+    assert f"{left_out} not read: not_selected, by the rule 'intensive care'\n" in done.stdout
+    assert done.stdout.count("results stored") == len(orthanc.datasets("SR")) == 1
+
+
 def test_a_study_with_nothing_left_to_read(orthanc: Orthanc, environment: dict[str, str]) -> None:
     orthanc.upload(given.source_file(Manufacturer="pneumoscope"))
 

@@ -1,0 +1,100 @@
+"""Results sent to a FHIR R4 server, as a transaction (FHIR R4, 3.1.0.11)."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import requests
+from pydantic import SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from app.errors import FailedError, RefusedError, UnreachableError
+from app.host.environment import EnvironmentSettings
+from app.pacs.web.dicomweb import ANSWER_SECONDS, CONNECT_SECONDS, Bearer, errors
+
+_WHO = "The FHIR server"
+_TYPE = "application/fhir+json"
+_HEADERS = {"Content-Type": _TYPE, "Accept": _TYPE, "Prefer": "return=minimal"}
+# They speak of the resources that were sent; all others, of the server or of the way to it.
+_OF_THE_RESOURCES = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.PRECONDITION_FAILED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+
+
+class _Credentials(EnvironmentSettings):
+    """Who sends, from the environment: a token, or nobody."""
+
+    model_config = SettingsConfigDict(env_prefix="PNEUMOSCOPE_FHIR_", frozen=True)
+
+    token: SecretStr = SecretStr("")
+
+
+class FhirDestination:
+    """A FHIR server that stores readings."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare to send; nothing is sent yet.
+
+        Args:
+            url: the server's base URL.
+
+        Raises:
+            ValueError: it is none.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+            raise ValueError("The address of a FHIR server is an http or https URL.")
+        if parts.username is not None:
+            raise ValueError("Credentials come from the environment, not from the URL.")
+        self._url = url
+        self._session = requests.Session()
+        if token := _Credentials().token.get_secret_value():
+            self._session.auth = Bearer(token)
+
+    def store(self, files: Sequence[bytes]) -> bool:
+        """Send transactions; returns once the server has said that it processed every one.
+
+        Each entry of a transaction is a PUT to an id of its own, so that sending it again changes
+        nothing.
+
+        Args:
+            files: a Bundle each, in JSON.
+
+        Returns:
+            False, since the server does not say what it held.
+
+        Raises:
+            DeferredError: it does not take one of them now.
+            UnreachableError: there is no answer, or one that says to come again.
+            RefusedError: it never takes one of them.
+        """
+        for file in files:
+            try:
+                with errors(_WHO):
+                    self._send(file)
+            except FailedError as error:
+                if error.status in _OF_THE_RESOURCES:
+                    raise RefusedError(str(error)) from error
+                raise
+        return False
+
+    def _send(self, bundle: bytes) -> None:
+        answer = self._session.post(
+            self._url,
+            data=bundle,
+            headers=_HEADERS,
+            timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+            # It would send the patient's data, and the token, to whom nobody named.
+            allow_redirects=False,
+        )
+        answer.raise_for_status()
+        if answer.status_code != HTTPStatus.OK:
+            raise FailedError(answer.status_code, _WHO)
+        told = answer.json()
+        # A page to sign in on has the status 200, too.
+        if not isinstance(told, dict) or told.get("type") != "transaction-response":
+            raise UnreachableError(f"{_WHO} gave no answer that can be read.")
