@@ -65,7 +65,7 @@ def archived(model: ModelVersion, engine: Engine, files: list[Path], folder: Pat
         async with reader.running():
             await reader.ready()
             began = time.perf_counter(), time.process_time()
-            await command.read(reader, command.Archive([files[0].parent], out))
+            await command.read(reader, command.Archive([str(files[0].parent)], out))
             return _cost(began, len(files))
 
     cost = asyncio.run(read())

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ProfileError
-from app.main import app_or_exit
+from app.main import app_or_exit, settings_or_exit
 from app.reading.from_settings import open_profile
 from app.settings import Settings
 from tests.app.reading import profiles
@@ -54,7 +54,7 @@ def test_the_service_does_not_start_with_it(
     monkeypatch.setenv("PNEUMOSCOPE_MODEL_STORE", str(model_root))
     monkeypatch.setenv("PNEUMOSCOPE_PROFILE", str(path))
     with pytest.raises(SystemExit) as ended:
-        app_or_exit()
+        app_or_exit(settings_or_exit(Settings))
     assert ended.value.code == 1
     said = capsys.readouterr().err
     assert said.startswith(f"pneumoscope: The site profile {path} is of pneumonia 2 ")
