@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -36,6 +37,7 @@ _BATCH = 32
 # Of a worker: more of them gain little, and fewer hold more models.
 _CORES = 4
 _ATTEMPTS = 3
+_PATIENCE = 10.0
 
 
 def read(archive: Archive, settings: Settings, address: str) -> None:
@@ -133,13 +135,27 @@ def _cores() -> int:
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
     try:
+        _check(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ArchiveError(f"--ray: no cluster answers at {address}.") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check(address: str) -> None:
+    """Pass where something listens at an address of the form `host:port`.
+
+    Ray itself tries for minutes.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal() and "/" not in host:
+        socket.create_connection((host, int(port)), _PATIENCE).close()
 
 
 @contextmanager

@@ -37,6 +37,9 @@ def cluster() -> Iterator[Any]:
     for _ in range(2):
         made.add_node(num_cpus=1, object_store_memory=_STORE)
     yield made
+    # The head last, since the others would wait for it.
+    for node in list(made.worker_nodes):
+        made.remove_node(node, allow_graceful=False)
     made.shutdown()
 
 
