@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
@@ -112,15 +113,21 @@ def _rows(
         pa.Table.from_pylist(begun[start : start + _BATCH], COLUMNS)
         for start in range(0, len(begun), _BATCH)
     ]
-    read = ray.data.from_arrow(batches).map_batches(
-        Worker,
-        fn_constructor_args=(settings.model_dump(), settings.max_upload_bytes),
-        batch_size=None,
-        compute=ray.data.ActorPoolStrategy(min_size=1),
-        num_cpus=_cores(),
-        # Without an end otherwise, and a file that ends its worker would end all of them in turn.
-        ray_remote_args_fn=lambda: {"max_restarts": _ATTEMPTS, "max_task_retries": _ATTEMPTS},
-    )
+    with warnings.catch_warnings():
+        # Ray has no other way yet to bound the attempts.
+        warnings.filterwarnings("ignore", "`ray_remote_args_fn`")
+        read = ray.data.from_arrow(batches).map_batches(
+            Worker,
+            fn_constructor_args=(settings.model_dump(), settings.max_upload_bytes),
+            batch_size=None,
+            compute=ray.data.ActorPoolStrategy(min_size=1),
+            num_cpus=_cores(),
+            # Without an end otherwise: a file that ends its worker would end all of them in turn.
+            ray_remote_args_fn=lambda: {
+                "max_restarts": _ATTEMPTS,
+                "max_task_retries": _ATTEMPTS,
+            },
+        )
     for batch in read.iter_batches(batch_size=None, batch_format="pyarrow"):
         for line, known in zip(*(batch[name].to_pylist() for name in ("row", KNOWN)), strict=True):
             yield row_of(line), known
@@ -134,6 +141,10 @@ def _cores() -> int:
 
 @contextmanager
 def _connected(address: str) -> Iterator[None]:
+    # Ray's own log, in its session's folder, has all of it.
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.CRITICAL)
     try:
         _check(address)
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
