@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from app.dicom_results.source import read_source
 from app.dicom_results.written import written
 from app.errors import NoLungsError, NotReadError, NotSelectedError
 from app.fhir.report import transaction
-from app.pacs.rules import FHIR, Rules, facts_of
+from app.hl7.report import oru
+from app.pacs.rules import FHIR, HL7, Rules, facts_of
 from app.reading.reader import Reader
 
 
@@ -37,11 +39,11 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True)
 class Results:
-    """What answers one image, each file of the same bytes whenever the image is read.
+    """What answers one image: the same bytes whenever it is read, but for the time of a message.
 
     Attributes:
-        files: by their kind, the report last: `fhir`, a transaction in JSON, `overlay`, a Secondary
-            Capture, and `report`, a Comprehensive SR.
+        files: by their kind, the report last: `fhir`, a transaction in JSON, `hl7`, an ORU^R01,
+            `overlay`, a Secondary Capture, and `report`, a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
         image: the SOP Instance UID of the image.
@@ -109,7 +111,8 @@ async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTH
     overlay, report = await written(reader, reading, source)
     image = str(source.SOPInstanceUID)
     bundle = json.dumps(transaction(source, reading)).encode()
-    files = {FHIR: bundle, OVERLAY: overlay, REPORT: report}
+    message = oru(source, reading, datetime.now(UTC))
+    files = {FHIR: bundle, HL7: message, OVERLAY: overlay, REPORT: report}
     chosen = {kind: file for kind, file in files.items() if kind in wanted}
     return Results(chosen, reading.label, reading.probability, image)
 

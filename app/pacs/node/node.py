@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -12,6 +12,7 @@ from app.dicom_results.instance import KINDS
 from app.errors import NodeError
 from app.pacs import stopping
 from app.pacs.destinations import Destination
+from app.pacs.mllp import MllpDestination
 from app.pacs.node.answered import Answered
 from app.pacs.node.deliveries import Deliveries
 from app.pacs.node.metrics import NodeMetrics
@@ -20,7 +21,7 @@ from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
 from app.pacs.results import Selection
-from app.pacs.rules import FHIR, Rules
+from app.pacs.rules import FHIR, HL7, Rules
 from app.pacs.storage_scu import StorageDestination
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -58,8 +59,7 @@ async def run(
             listening.enter_context(StorageScp(settings, max_bytes, spool, counted).listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
         answered = Answered(settings.spool / "answered.sqlite")
-        kinds = (*KINDS, FHIR) if settings.fhir else KINDS
-        selection = Selection(rules, kinds)
+        selection = Selection(rules, _kinds(settings))
         readings = Readings(reader, spool, counted, answered, settings.corrected, selection)
         deliveries = Deliveries(_destinations(settings), spool, counted)
         async with reader.running(), asyncio.TaskGroup() as parts:
@@ -96,6 +96,12 @@ def _spool(settings: NodeSettings) -> Spool:
         raise NodeError(f"PNEUMOSCOPE_NODE_SPOOL: {error.strerror}.") from error
 
 
+def _kinds(settings: NodeSettings) -> Collection[str]:
+    """The results that there is a destination for."""
+    others = {FHIR: settings.fhir, HL7: settings.hl7}
+    return (*KINDS, *(kind for kind, destination in others.items() if destination))
+
+
 def _destinations(settings: NodeSettings) -> dict[str, Destination]:
     """Where result files go, by what their names end with."""
     destinations = {suffix_of(kind): _pacs(settings) for kind in KINDS}
@@ -103,6 +109,8 @@ def _destinations(settings: NodeSettings) -> dict[str, Destination]:
         from app.pacs.web.fhir import FhirDestination
 
         destinations[suffix_of(FHIR)] = FhirDestination(settings.fhir)
+    if settings.hl7:
+        destinations[suffix_of(HL7)] = MllpDestination(*settings.hl7)
     return destinations
 
 

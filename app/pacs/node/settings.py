@@ -31,6 +31,13 @@ class StorageAddress(NamedTuple):
     port: int
 
 
+class Receiver(NamedTuple):
+    """Where HL7 messages are taken."""
+
+    host: str
+    port: int
+
+
 def _wrong(message: str) -> PydanticCustomError:
     """An error that does not quote the value."""
     return PydanticCustomError("node_setting", "{message}", {"message": message})
@@ -70,6 +77,15 @@ def _destination(value: Any) -> Any:
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise _wrong("A destination is AE@host:port, or the http(s) URL of a DICOMweb service")
     return StorageAddress(_ae_title(title), host.strip("[]"), int(port))
+
+
+def _receiver(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise _wrong("A receiver of HL7 messages is host:port")
+    return Receiver(host.strip("[]"), int(port))
 
 
 def _fhir(value: str | None) -> str | None:
@@ -135,6 +151,9 @@ class NodeSettings(EnvironmentSettings):
     )
     fhir: Annotated[str | None, AfterValidator(_fhir)] = Field(
         None, description="base URL of a FHIR R4 server that readings go to as well"
+    )
+    hl7: Annotated[Receiver | None, NoDecode, BeforeValidator(_receiver)] = Field(
+        None, description="RIS that readings go to as HL7 messages as well, `host:port`"
     )
     rules: Path | None = Field(
         None, description="file of the rules by which images are read or left out"

@@ -31,6 +31,7 @@ from tests.app.conftest import Scripted
 from tests.app.dicom_results import given
 from tests.app.pacs.fhir_stub import FhirStub
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
+from tests.app.pacs.ris import Ris
 
 LOOP = "loop"
 WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
@@ -240,6 +241,25 @@ def test_readings_go_to_a_fhir_server_as_well(
     assert report["subject"]["identifier"]["value"] == "4711"
     assert "The FHIR server is too busy, or away for now (status 503)." in caplog.text
     assert not [value for value in ("4711", "ller", fhir.url) if value in caplog.text]
+
+
+def test_readings_go_to_a_ris_as_well(
+    tmp_path: Path, pacs: Pacs, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ris = Ris()
+    ris.port = free_port()
+    with _running(tmp_path, pacs, settings, hl7=f"{LOCALHOST}:{ris.port}") as running:
+        running.send()
+        failures = 'pneumoscope_node_send_failures_total{reason="unreachable"}'
+        wait_until(lambda: running.metric(failures) > 0, "the RIS is away")
+        assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS
+        with ris.listening():
+            running.waits_for("pneumoscope_node_results_sent_total", 3)
+            running.waits_for('pneumoscope_node_queue{stage="results"}', 0)
+    (message,) = ris.messages
+    assert str(message["PID.F3.R1.C1"]) == "4711"
+    assert not [value for value in ("4711", "ller") if value in caplog.text]
 
 
 def test_wrong_rules_end_the_start(tmp_path: Path, settings: Settings) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.pacs.node.settings import NodeSettings, Peer, StorageAddress
+from app.pacs.node.settings import NodeSettings, Peer, Receiver, StorageAddress
 
 DOCUMENTED = Path(__file__).parents[4] / "docs" / "pacs.md"
 PREFIX = "PNEUMOSCOPE_NODE_"
@@ -44,6 +44,7 @@ def test_defaults() -> None:
         ("called_ae_titles", "", ()),
         ("peers", "CT1,XRAY@10.0.0.7", (Peer("CT1", None), Peer("XRAY", "10.0.0.7"))),
         ("fhir", "https://ris.example/fhir", "https://ris.example/fhir"),
+        ("hl7", "[::1]:2575", Receiver("::1", 2575)),
         ("max_queued", "5", 5),
         ("max_associations", "20", 20),
         ("max_associations_per_peer", "2", 2),
@@ -74,6 +75,8 @@ def test_the_environment(
         ("peers", "@10.0.0.7"),
         ("fhir", "ris.example/fhir"),
         ("fhir", "https://me:secret@ris.example/fhir"),
+        ("hl7", "ris.example"),
+        ("hl7", "ris.example:0"),
         ("port", "0"),
         ("max_queued", "0"),
         ("max_associations", "0"),
