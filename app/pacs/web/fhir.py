@@ -25,7 +25,7 @@ _OF_THE_RESOURCES = (
 )
 
 
-class _Credentials(EnvironmentSettings):
+class Credentials(EnvironmentSettings):
     """Who sends, from the environment: a token, or nobody."""
 
     model_config = SettingsConfigDict(env_prefix="PNEUMOSCOPE_FHIR_", frozen=True)
@@ -52,7 +52,7 @@ class FhirDestination:
             raise ValueError("Credentials come from the environment, not from the URL.")
         self._url = url
         self._session = requests.Session()
-        if token := _Credentials().token.get_secret_value():
+        if token := Credentials().token.get_secret_value():
             self._session.auth = Bearer(token)
 
     def store(self, files: Sequence[bytes]) -> bool:

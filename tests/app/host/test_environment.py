@@ -4,7 +4,7 @@ import pytest
 
 from app.host.environment import CREDENTIALS, names, unknown
 from app.pacs.node.settings import NodeSettings
-from app.pacs.web.dicomweb import Credentials
+from app.pacs.web import dicomweb, fhir
 from app.settings import Settings
 
 KNOWN = names(Settings) + names(NodeSettings)
@@ -59,5 +59,5 @@ def test_what_is_nothing_like_a_setting_is_named_too() -> None:
 
 
 def test_settings_of_every_command_are_known() -> None:
-    assert set(CREDENTIALS) == set(names(Credentials))
+    assert set(CREDENTIALS) == {*names(dicomweb.Credentials), *names(fhir.Credentials)}
     assert unknown(dict.fromkeys((*KNOWN, *CREDENTIALS, "PATH"), "1"), KNOWN) is None
