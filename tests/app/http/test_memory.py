@@ -177,7 +177,8 @@ def test_a_control_group_lets_it_live_through_all_at_once(
     process, client = service
     with ThreadPoolExecutor(2 * len(ATTACKS)) as pool:
         for done in [pool.submit(attack, client) for attack in 2 * ATTACKS]:
-            done.result()
+            # Whoever has the most connections has some of them closed.
+            assert isinstance(done.exception(), httpx.TransportError | None)
     assert process.poll() is None
     assert client.get("/ready").is_success
 
