@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-pacs test-app test-others lint format docs bench image constraints clean
+.PHONY: help serve test test-pacs test-app test-others test-image lint format docs bench image constraints clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -23,7 +23,7 @@ serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000
 # which TensorFlow, GDCM, Arrow and others meet as they never do in service, ended with SIGSEGV.
 test: lint ## install, check style, types and imports, run the tests
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=2 test-app test-pacs test-others
+	$(MAKE) --no-print-directory --jobs=2 test-app test-pacs test-others $(ALSO)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -32,6 +32,10 @@ test-app: TESTS := tests/app --ignore=tests/app/pacs
 test-others: TESTS := tests --ignore=tests/app
 test-pacs test-app test-others: .venv/dev.stamp
 	COVERAGE_FILE=.coverage.$@ $(BIN)/pytest --cov --cov-report= --cov-fail-under=0 $(TESTS)
+
+# Some minutes, hence not among the tests of every change: make test ALSO=test-image
+test-image: .venv/dev.stamp
+	$(BIN)/pytest tests/deploy -m docker
 
 lint: .venv/dev.stamp ## check the style, the types and which part imports which
 	$(BIN)/ruff check

@@ -61,6 +61,7 @@ def test_fit_passes_every_option_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         weight_decay=0.01,
         precision="mixed_bfloat16",
         seed=5,
+        start=str(tmp_path / "before"),
     )
     options = [
         part

@@ -144,6 +144,33 @@ def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path
     assert np.isfinite(network.classifier.predict(nothing, verbose=0)).all()
 
 
+def test_a_fit_goes_on_from_another_one_in_its_last_phase(
+    chests: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lungs").mkdir()
+    Path("lungs/command.txt").write_text("lungs\n")
+    going_on = tiny.config(chests, start=str(finished), epochs=1)
+
+    weights = fine_tuning.fit(going_on, tmp_path / "on")
+
+    assert [phase.name for phase in fine_tuning.phases(going_on)] == [PHASE]
+    assert sorted(path.name for path in (tmp_path / "on").iterdir() if path.is_dir()) == [PHASE]
+    # It learns nothing, and so ends with what it began with.
+    before, after = (_trained(path) for path in (finished / WEIGHTS, weights))
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-4)
+    commands = fine_tuning.commands(tmp_path / "on").split("\n")
+    assert len(commands) == 3
+    assert commands[0] == "lungs"
+
+
+def _trained(weights: Path) -> list[Any]:
+    network = tiny.build(seed=3)
+    network.classifier.load_weights(weights)
+    return [weight.numpy() for weight in network.classifier.trainable_weights]
+
+
 def test_averaged_weights_are_saved_and_the_training_goes_on_from_its_own(
     chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
