@@ -96,19 +96,6 @@ def test_the_answers_stay_close(spelt_out: bool) -> None:
     assert off < 0.02 * np.abs(expected).mean()
 
 
-@needs_vnni
-def test_rounding_that_is_spelt_out_is_that_of_8_bits() -> None:
-    shown = images(2, 16)
-    expected = logits(network(), shown)
-    model = network()
-    quantisation.quantise(model, field(model), images())
-    computed = logits(model, shown) - expected
-    quantisation.spell_out(model)
-    np.testing.assert_allclose(
-        logits(model, shown) - expected, computed, atol=0.5 * np.abs(computed).max()
-    )
-
-
 def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
     """With one scale for all, the small ones would have two or three levels."""
     shown = images(2, 16)
