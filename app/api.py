@@ -194,7 +194,7 @@ class Reader:
         except ImageError as error:
             return row.failed(error.code, str(error))
         except OSError as error:
-            return row.failed(archive.UNREADABLE_FILE, f"{error.strerror}.")
+            return archive.unreadable(row, error)
         digest = sha256(data).hexdigest()
         row, _ = await archive.read(self._reader, replace(row, sha256=digest), data)
         return row

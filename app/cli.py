@@ -9,7 +9,8 @@ from functools import partial
 from importlib.metadata import version
 from math import ceil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from types import ModuleType
+from typing import Annotated, Any, TypeVar
 
 import typer
 import uvicorn
@@ -35,9 +36,6 @@ from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
 from model_store.store import ModelError
-
-if TYPE_CHECKING:
-    from app.archive.command import Archive
 
 # For what is still at work when the last upload has come.
 _LAST_SECONDS = 5
@@ -260,10 +258,9 @@ def archive(
     settings = settings_or_exit(Settings)
     outputs = Outputs(overlays, dicom)
     wanted = command.Archive(folders, out, outputs, settings.max_upload_bytes, max_failures)
-    if ray:
-        _archive_on_ray(wanted, settings, ray)
-        return
-    for folder in folders:
+    if ray and outputs.folders:
+        raise typer.BadParameter("A cluster writes the table only.", param_hint="--ray")
+    for folder in () if ray else folders:
         if not Path(folder).exists():
             raise typer.BadParameter(f"{folder} does not exist.", param_hint="FOLDER...")
 
@@ -274,26 +271,21 @@ def archive(
 
     try:
         command.check(wanted)
+        if ray:
+            _cluster().read(wanted, settings, ray)
+            return
         reader = load_reader(settings, Metrics())
         asyncio.run(_beating(settings, reader, work(reader)))
     except (ArchiveError, ModelError, NotReadyError, ProfileError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
-def _archive_on_ray(wanted: "Archive", settings: Settings, address: str) -> None:
-    if wanted.outputs.folders:
-        raise typer.BadParameter("A cluster writes the table only.", param_hint="--ray")
+def _cluster() -> ModuleType:
     try:
         from app.cluster import command
     except ImportError:
         sys.exit("pneumoscope: --ray needs Ray: pip install 'pneumoscope[ray]'.")
-    from app.archive.command import check
-
-    try:
-        check(wanted)
-        command.read(wanted, settings, address)
-    except (ArchiveError, ModelError, ProfileError) as error:
-        sys.exit(f"pneumoscope: {error}")
+    return command
 
 
 @cli.command("verify")

@@ -15,10 +15,21 @@ from app.reading.reading import Reading
 UNREADABLE_FILE, UNREADABLE_FOLDER = "unreadable_file", "unreadable_folder"
 SHORT_OF_RESOURCES = "short_of_resources"
 INTERNAL_ERROR = "internal_error"
+TOO_LARGE = "too_large"
 # The machine's problems: the same file may be read another time.
 PASSING = (UNREADABLE_FILE, UNREADABLE_FOLDER, SHORT_OF_RESOURCES, INTERNAL_ERROR)
 
 _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+
+
+def unreadable(row: Row, error: OSError) -> Row:
+    """The row of a file that cannot be opened."""
+    return row.failed(UNREADABLE_FILE, f"{error.strerror or type(error).__name__}.")
+
+
+def too_large(row: Row, max_bytes: int) -> Row:
+    """The row of a file of more than `max_bytes`."""
+    return row.failed(TOO_LARGE, f"The file is larger than {max_bytes:,} bytes.")
 
 
 async def read(reader: Reader, row: Row, data: bytes) -> tuple[Row, Reading | None]:

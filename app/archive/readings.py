@@ -16,12 +16,10 @@ from app.archive.files import Found
 from app.archive.journal import Journal
 from app.archive.outputs import Outputs
 from app.archive.progress import Progress
-from app.archive.read import INTERNAL_ERROR, UNREADABLE_FILE, UNREADABLE_FOLDER, read
+from app.archive.read import INTERNAL_ERROR, UNREADABLE_FOLDER, read, too_large, unreadable
 from app.archive.row import Row, empty
 from app.errors import ArchiveError, ImageError
 from app.reading.reader import Reader
-
-TOO_LARGE = "too_large"
 
 
 class _Taken(NamedTuple):
@@ -99,12 +97,12 @@ class Readings:
         try:
             sha256, data = _read_file(Path(found.path), max_bytes)
         except OSError as error:
-            return _Taken(row.failed(UNREADABLE_FILE, f"{error.strerror}."))
+            return _Taken(unreadable(row, error))
         row = replace(row, sha256=sha256)
         if known := self._journal.known(row.path, sha256):
             return _Taken(known, known=True)
         if data is None:
-            return _Taken(row.failed(TOO_LARGE, f"The file is larger than {max_bytes:,} bytes."))
+            return _Taken(too_large(row, max_bytes))
         return _Taken(row, data)
 
     async def _read(self, row: Row, data: bytes) -> Row:

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from app.api import Reader
-from app.archive.read import UNREADABLE_FILE
-from app.archive.readings import TOO_LARGE
+from app.archive.read import too_large, unreadable
 from app.archive.row import Row
 from app.cluster import places
 from app.cluster.places import Place
@@ -68,12 +67,10 @@ class Worker:
                 try:
                     data = places.read(file, self._max_bytes)
                 except OSError as error:
-                    detail = f"{error.strerror or type(error).__name__}."
-                    others.append((row.failed(UNREADABLE_FILE, detail), False))
+                    others.append((unreadable(row, error), False))
                     continue
                 if data is None:
-                    detail = f"The file is larger than {self._max_bytes:,} bytes."
-                    others.append((row.failed(TOO_LARGE, detail), False))
+                    others.append((too_large(row, self._max_bytes), False))
                 elif known and (digest := sha256(data).hexdigest()) == known:
                     others.append((replace(row, sha256=digest), True))
                 else:

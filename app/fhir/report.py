@@ -26,6 +26,7 @@ from app.dicom_results.structured_report import (
     CHEST_RADIOGRAPHY,
     FINDINGS,
     PNEUMONIA,
+    PREDICTION_SET,
     PROBABILITY,
     REVIEW,
 )
@@ -152,7 +153,7 @@ def _device(reading: Reading) -> Resource:
 
 def _finding(about: _About) -> Resource:
     reading = about.reading
-    notes = [FOR_RESEARCH, f"Conformal prediction set: {', '.join(reading.prediction_set)}"]
+    notes = [FOR_RESEARCH, f"{PREDICTION_SET}{', '.join(reading.prediction_set)}"]
     notes += [f"Warning: {code}" for code in reading.warnings]
     return about.observation(
         PNEUMONIA,

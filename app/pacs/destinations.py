@@ -1,4 +1,4 @@
-"""Where results go: a PACS, over DIMSE or DICOMweb, or a FHIR server."""
+"""Where results go: a PACS, over DIMSE or DICOMweb, a FHIR server, or a RIS."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -10,10 +10,10 @@ from app.errors import DeferredError, RefusedError
 
 
 class Destination(Protocol):
-    """A PACS that stores DICOM files, or a FHIR server that stores transactions."""
+    """A PACS that stores DICOM files, a FHIR server transactions, or a RIS HL7 messages."""
 
     def store(self, files: Sequence[bytes]) -> bool:
-        """Store files (PS3.10) or Bundles (JSON); returns once it has said that it stored each.
+        """Store files (PS3.10), Bundles (JSON) or messages; returns once each is said to be stored.
 
         Objects that it holds already are no error.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -110,11 +110,14 @@ async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTH
         raise NotReadError(OWN_RESULT)
     overlay, report = await written(reader, reading, source)
     image = str(source.SOPInstanceUID)
-    bundle = json.dumps(transaction(source, reading)).encode()
-    message = oru(source, reading, datetime.now(UTC))
-    files = {FHIR: bundle, HL7: message, OVERLAY: overlay, REPORT: report}
-    chosen = {kind: file for kind, file in files.items() if kind in wanted}
-    return Results(chosen, reading.label, reading.probability, image)
+    make: dict[str, Callable[[], bytes]] = {
+        FHIR: lambda: json.dumps(transaction(source, reading)).encode(),
+        HL7: lambda: oru(source, reading, datetime.now(UTC)),
+        OVERLAY: lambda: overlay,
+        REPORT: lambda: report,
+    }
+    files = {kind: made() for kind, made in make.items() if kind in wanted}
+    return Results(files, reading.label, reading.probability, image)
 
 
 def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[str]:

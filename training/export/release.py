@@ -24,7 +24,7 @@ from model_store.store import ModelVersion, files, sha256, versions
 from training.data import balance, labelled
 from training.data.datasets import find_all
 from training.evaluation import calibrate, evaluate, explanations
-from training.evaluation.answers import Answering, infer
+from training.evaluation.answers import infer
 from training.evaluation.measured import to_json
 from training.export import card, openvino_ir
 from training.export.looks import looks
@@ -178,7 +178,8 @@ def write(
     marked = lungs.mark(trained.finder, held_out.pixels)
     logit = trained.network.classifier.predict((held_out.pixels, marked), _BATCH, verbose=0)
     expected = calibrate.probability(logit.astype(np.float64), scaling)
-    float16_error = _error(TensorFlowEngine(folder), held_out, expected)
+    found = infer(TensorFlowEngine(folder), held_out.pixels).probability
+    float16_error = _error(found, expected)
     # Written this way round, NaN is refused too.
     if not float16_error <= _TOLERANCE:
         raise ExportError(
@@ -250,17 +251,16 @@ def _write_graph(
     """Write OpenVINO's graph, unless its answers are off: then CPUs take the SavedModel itself."""
     few = train.pixels[:: -(-len(train) // _QUANTISED_BY)]
     if openvino_ir.write(folder, few):
-        found = openvino_ir.answers(folder, held_out.pixels, "probability")
-        error = float(np.abs(found - expected).max())
+        error = _error(openvino_ir.answers(folder, held_out.pixels, "probability"), expected)
         if not error <= _GRAPH_TOLERANCE:
             typer.echo(f"left out OpenVINO's graph, which is up to {error:.3f} off", err=True)
             (folder / GRAPH).unlink()
             (folder / WEIGHTS).unlink()
 
 
-def _error(loaded: Answering, images: labelled.Images, expected: calibrate.Floats) -> float:
-    """How far a model's probabilities are off those expected, at most."""
-    return float(np.abs(infer(loaded, images.pixels).probability - expected).max())
+def _error(found: npt.NDArray[np.float32], expected: calibrate.Floats) -> float:
+    """How far probabilities are off those expected, at most."""
+    return float(np.abs(found - expected).max())
 
 
 def _pooled(trained: Trained, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -73,19 +73,24 @@ def _destination(value: Any) -> Any:
     if value.startswith(("http://", "https://")) and urlsplit(value).hostname:
         return value
     title, _, address = value.partition("@")
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise _wrong("A destination is AE@host:port, or the http(s) URL of a DICOMweb service")
-    return StorageAddress(_ae_title(title), host.strip("[]"), int(port))
+    place = _host_and_port(
+        address, "A destination is AE@host:port, or the http(s) URL of a DICOMweb service"
+    )
+    return StorageAddress(_ae_title(title), *place)
 
 
 def _receiver(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    host, _, port = value.rpartition(":")
+    return Receiver(*_host_and_port(value, "A receiver of HL7 messages is host:port"))
+
+
+def _host_and_port(address: str, otherwise: str) -> tuple[str, int]:
+    """The parts of an address; where it has another form, that is said."""
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise _wrong("A receiver of HL7 messages is host:port")
-    return Receiver(host.strip("[]"), int(port))
+        raise _wrong(otherwise)
+    return host.strip("[]"), int(port)
 
 
 def _fhir(value: str | None) -> str | None:
