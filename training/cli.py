@@ -106,7 +106,7 @@ def fit(
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     head_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the first phase")] = 1,
     head_learning_rate: Annotated[float, typer.Option(help="Adam's, in the first phase")] = 5e-4,
-    small_epochs: Annotated[int, typer.Option(min=1, help="most epochs of the second phase")] = 12,
+    small_epochs: Annotated[int, typer.Option(min=0, help="most epochs of the second phase")] = 12,
     epochs: Annotated[int, typer.Option(min=1, help="most epochs of the third phase")] = 12,
     learning_rate: Annotated[float, typer.Option(help="Adam's, after the first phase")] = 1e-4,
     weight_decay: Annotated[float, typer.Option(help="AdamW's")] = 1e-4,
@@ -124,7 +124,7 @@ def fit(
     First the layers without ImageNet weights are trained, then the whole
     network at a lower rate, on small fields and then on large ones, each phase
     until the area under the validation patients' ROC curve stops growing.
-    With --start, the whole network of another fit is trained on, on large fields.
+    With --start, the network of another fit is trained on, without the first phase.
     Every label of every set counts alike. Validation and calibration patients
     are held out.
 

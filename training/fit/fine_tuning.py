@@ -28,6 +28,8 @@ MONITOR, MODE = "val_auc", "max"
 _PATIENCE = 4
 _SMALL_SIDE = 128
 _AVERAGING = 0.99
+# Images that the statistics of batch normalisation are taken of: more move them no further.
+_STATISTICS = 2_048
 _WEIGHTS = "final.weights.h5"
 
 
@@ -159,17 +161,14 @@ def fit(config: Config, run: Path) -> Path:
 def phases(config: Config) -> list[Phase]:
     """First what starts untrained, then the whole network at a lower rate.
 
-    Most of it on smaller fields: three epochs in the time of one. A fit that goes on from another
-    one has the last phase only.
+    Most of it on smaller fields: three epochs in the time of one. In a fit that goes on from another
+    one, nothing starts untrained.
     """
+    head = Phase("1-head", _SMALL_SIDE, False, config.head_epochs, config.head_learning_rate)
+    small = Phase("2-small", _SMALL_SIDE, True, config.small_epochs, config.learning_rate)
     last = Phase("3-all", model.FIELD_SIDE, True, config.epochs, config.learning_rate)
-    if config.start:
-        return [last]
-    return [
-        Phase("1-head", _SMALL_SIDE, False, config.head_epochs, config.head_learning_rate),
-        Phase("2-small", _SMALL_SIDE, True, config.small_epochs, config.learning_rate),
-        last,
-    ]
+    before = [head] if config.start is None else []
+    return [*before, *([small] if config.small_epochs else []), last]
 
 
 def weights(run: Path) -> Path:
@@ -201,7 +200,7 @@ def _settle(
     """Write the weights with the statistics of the images as they are; returns the file."""
     path = run / _WEIGHTS
     if not path.exists():
-        order = np.random.default_rng(config.seed).permutation(len(images))
+        order = np.random.default_rng(config.seed).permutation(len(images))[:_STATISTICS]
         shown = images.pixels[order], marked[order]
         normalisation.estimate(network, shown, config.batch_size)
         fresh = run / "new.weights.h5"

@@ -144,17 +144,25 @@ def test_a_fit_learns_and_returns_weights_that_load(chests: Path, tmp_path: Path
     assert np.isfinite(network.classifier.predict(nothing, verbose=0)).all()
 
 
-def test_a_fit_goes_on_from_another_one_in_its_last_phase(
+def test_a_fit_goes_on_from_another_one_without_its_first_phase(chests: Path) -> None:
+    def names(small_epochs: int) -> list[str]:
+        config = tiny.config(chests, start="runs/before", small_epochs=small_epochs)
+        return [phase.name for phase in fine_tuning.phases(config)]
+
+    assert names(small_epochs=2) == ["2-small", PHASE]
+    assert names(small_epochs=0) == [PHASE]
+
+
+def test_what_another_fit_has_learnt_is_kept(
     chests: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("lungs").mkdir()
     Path("lungs/command.txt").write_text("lungs\n")
-    going_on = tiny.config(chests, start=str(finished), epochs=1)
+    going_on = tiny.config(chests, start=str(finished), small_epochs=0, epochs=1)
 
     weights = fine_tuning.fit(going_on, tmp_path / "on")
 
-    assert [phase.name for phase in fine_tuning.phases(going_on)] == [PHASE]
     assert sorted(path.name for path in (tmp_path / "on").iterdir() if path.is_dir()) == [PHASE]
     # It learns nothing, and so ends with what it began with.
     before, after = (_trained(path) for path in (finished / WEIGHTS, weights))
