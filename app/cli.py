@@ -28,7 +28,7 @@ from app.errors import (
 from app.host import environment, heartbeat, process
 from app.http import tls, tokens
 from app.http.access import warn_if_open
-from app.http.protocol import protocol_for
+from app.http.protocol import UNBOUNDED, protocol_for
 from app.main import app_or_exit, settings_or_exit
 from app.pacs.node.settings import NodeSettings
 from app.reading.from_settings import load_reader, open_model
@@ -83,11 +83,14 @@ def serve() -> None:
         sys.exit(f"pneumoscope: {error}")
     app = app_or_exit(settings)
     warn_if_open(settings)
+    protocol = protocol_for(app)
+    is_bounded_tls = tls_options and protocol != UNBOUNDED
     uvicorn.run(
         app,
         host=settings.host,
         port=settings.port,
-        http=protocol_for(app),
+        http=protocol,
+        loop="app.http.handshakes:SecuringLoop" if is_bounded_tls else "auto",
         # uvicorn's lines are written as ours are.
         log_config=None,
         # They would have paths and queries in the log.

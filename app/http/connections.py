@@ -42,6 +42,8 @@ _LINGER_SECONDS = 2.0
 # Of each connection, in either direction, which Linux else lets grow to some megabytes and counts
 # as the container's memory. It takes twice as much.
 _KERNEL_BYTES = 128 * 1024
+# For which a connection is closed.
+_REASONS = ("slow", "unread", "too_many", "refused")
 _WITHOUT_LINGERING = struct.pack("ii", 1, 0)
 _SECONDS_BETWEEN_SWEEPS = 1.0
 _SECONDS_BETWEEN_LINES = 10.0
@@ -72,12 +74,14 @@ class Crowd:
         self.message_seconds = message_seconds
         self.metrics = metrics
         self._most = most
-        self._members: set[Bounded] = set()
+        self._members: set[Member] = set()
         self._sweeping = False
         self._logged = -_SECONDS_BETWEEN_LINES
         metrics.connections.set_function(lambda: len(self._members))
+        for reason in _REASONS:
+            metrics.connections_closed.labels(reason)
 
-    def join(self, member: "Bounded") -> None:
+    def join(self, member: "Member") -> None:
         """Take a new connection in, for which another one may have to go, or itself."""
         self._members.add(member)
         if len(self._members) > self._most:
@@ -87,7 +91,7 @@ class Crowd:
             self._sweeping = True
             member.loop.call_later(_SECONDS_BETWEEN_SWEEPS, self._sweep, member.loop)
 
-    def leave(self, member: "Bounded") -> None:
+    def leave(self, member: "Member") -> None:
         self._members.discard(member)
 
     def check_unread(self) -> None:
@@ -100,8 +104,8 @@ class Crowd:
             self._close(self._of_the_greediest(waiting, unread.__getitem__), "unread")
 
     def _of_the_greediest(
-        self, members: list["Bounded"], weight: Callable[["Bounded"], int]
-    ) -> "Bounded":
+        self, members: list["Member"], weight: Callable[["Member"], int]
+    ) -> "Member":
         """Of the client that weighs the most, who of the members has waited longest."""
         total: dict[str, int] = defaultdict(int)
         for member in self._members:
@@ -116,7 +120,7 @@ class Crowd:
         if self._sweeping:
             loop.call_later(_SECONDS_BETWEEN_SWEEPS, self._sweep, loop)
 
-    def _close(self, member: "Bounded", reason: str) -> None:
+    def _close(self, member: "Member", reason: str) -> None:
         self._members.discard(member)
         member.reset()
         self.metrics.connections_closed.labels(reason).inc()
@@ -126,15 +130,48 @@ class Crowd:
             log.warning("Closing connections: %s, of %d.", reason, len(self._members) + 1)
 
 
-class Bounded(DeafProtocol):
-    """One connection. A subclass names the crowd that it belongs to."""
+class Member:
+    """What the crowd asks of a connection, whatever is spoken over it."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+
+    client_key = ""
+    is_idle = True
+    unread_bytes = 0
+    # Since when the client has owed something.
+    _since = 0.0
+
+    def enter(self, host: str) -> None:
+        """Begin, with a client at this address."""
+        self._set_option(socket.SO_SNDBUF, _KERNEL_BYTES)
+        self._set_option(socket.SO_RCVBUF, _KERNEL_BYTES)
+        self.client_key = key_of(host)
+        self._since = time.monotonic()
+
+    def waited(self) -> float:
+        """Seconds for which the client has owed something."""
+        return time.monotonic() - self._since
+
+    def overdue(self) -> str:
+        """Why the connection has to go, or nothing."""
+        return "slow" if self.waited() > HEAD_SECONDS else ""
+
+    def reset(self) -> None:
+        """Close at once; not even the kernel keeps what the client has not read."""
+        self._set_option(socket.SO_LINGER, _WITHOUT_LINGERING)
+        self.transport.abort()
+
+    def _set_option(self, name: int, value: int | bytes) -> None:
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, name, value)
+
+
+class Bounded(Member, DeafProtocol):
+    """An HTTP connection. A subclass names the crowd that it belongs to."""
 
     crowd: ClassVar[Crowd]
 
-    client_key = ""
     _unanswered: deque[RequestResponseCycle]
-    # Since when the client has owed the next head, or the rest of a request.
-    _since = 0.0
     # Or between requests: the next head is awaited.
     _in_head = True
     _requests = _head_bytes = _fields = 0
@@ -148,18 +185,14 @@ class Bounded(DeafProtocol):
     # What the crowd asks.
 
     @property
-    def is_idle(self) -> bool:
+    def is_idle(self) -> bool:  # type: ignore[override]
         """Whether the connection can go without a request being lost that is at work."""
         return not self._is_at_work() or self._paused_since is not None
 
     @property
-    def unread_bytes(self) -> int:
+    def unread_bytes(self) -> int:  # type: ignore[override]
         """Bytes that wait until the client reads them."""
         return self.transport.get_write_buffer_size() if self._paused_since is not None else 0
-
-    def waited(self) -> float:
-        """Seconds for which the client has owed something."""
-        return time.monotonic() - self._since
 
     def overdue(self) -> str:
         """Why the connection has to go, or nothing."""
@@ -177,19 +210,11 @@ class Bounded(DeafProtocol):
             late = not self.pipeline and now - self._since > message_seconds
         return "slow" if late else ""
 
-    def reset(self) -> None:
-        """Close at once; not even the kernel keeps what the client has not read."""
-        self._set_option(socket.SO_LINGER, _WITHOUT_LINGERING)
-        self.transport.abort()
-
     # What the transport tells.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._set_option(socket.SO_SNDBUF, _KERNEL_BYTES)
-        self._set_option(socket.SO_RCVBUF, _KERNEL_BYTES)
-        self.client_key = key_of(self.client[0] if self.client else "")
-        self._since = time.monotonic()
+        self.enter(self.client[0] if self.client else "")
         self._unanswered = deque()
         self.crowd.join(self)
 
@@ -303,9 +328,6 @@ class Bounded(DeafProtocol):
         self._refuse(_BAD_REQUEST)
 
     # What becomes of a client that oversteps a bound.
-
-    def _set_option(self, name: int, value: int | bytes) -> None:
-        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, name, value)
 
     def _is_at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

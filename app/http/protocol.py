@@ -23,6 +23,9 @@ from app.settings import Settings
 
 log = logging.getLogger("pneumoscope")
 
+# uvicorn's own.
+UNBOUNDED: Literal["httptools"] = "httptools"
+
 _SECONDS_BETWEEN_LINES = 10.0
 _GRACE_SECONDS = 5.0
 
@@ -41,7 +44,7 @@ def protocol_for(app: FastAPI) -> type[Bounded] | Literal["httptools"]:
         log.warning(
             "Connections are not bounded: this version of uvicorn has no %s.", ", ".join(missing)
         )
-        return "httptools"
+        return UNBOUNDED
     return refusing(app)
 
 

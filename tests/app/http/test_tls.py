@@ -1,5 +1,6 @@
 """HTTPS by the command itself, with certificates of a test's own authority."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -240,6 +241,64 @@ def test_connections_are_bounded(client: httpx.Client, port: int, trusting: ssl.
     finally:
         for connection in connections:
             connection.close()
+
+
+def test_handshakes_are_bounded(client: httpx.Client, port: int) -> None:
+    before = _closed(client, "too_many"), _closed(client, "slow")
+    silent = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(12)]
+    try:
+        for connection in silent[:4]:
+            assert _is_reset(connection)
+        assert _closed(client, "too_many") > before[0] + 3
+        # Those that are left have 10 s.
+        started = time.monotonic()
+        assert _is_reset(silent[-1])
+        assert time.monotonic() - started < 20
+        assert _closed(client, "slow") > before[1]
+    finally:
+        for connection in silent:
+            connection.close()
+
+
+def test_a_request_may_come_with_the_end_of_the_handshake(
+    client: httpx.Client, port: int, trusting: ssl.SSLContext
+) -> None:
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    connection = trusting.wrap_bio(received, sent, server_hostname="127.0.0.1")
+    with socket.create_connection(("127.0.0.1", port), 30) as plain:
+        while not _is_done(connection):
+            plain.sendall(sent.read())
+            received.write(plain.recv(2**16))
+        connection.write(b"GET /live HTTP/1.1\r\nHost: x\r\n\r\n")
+        plain.sendall(sent.read())
+
+        answer = b""
+        while not answer:
+            received.write(plain.recv(2**16))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                answer = connection.read()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def _closed(client: httpx.Client, reason: str) -> float:
+    name = f'pneumoscope_connections_closed_total{{reason="{reason}"}} '
+    [line] = [line for line in client.get("/metrics").text.splitlines() if line.startswith(name)]
+    return float(line.removeprefix(name))
+
+
+def _is_reset(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def _is_done(connection: ssl.SSLObject) -> bool:
+    try:
+        connection.do_handshake()
+    except ssl.SSLWantReadError:
+        return False
+    return True
 
 
 def test_a_silent_connection_is_closed(
