@@ -12,6 +12,10 @@ from typing import Any
 
 from app.http.connections import Bounded, Member
 
+# asyncio accepts as many connections in a turn as may wait, and would run out of files before the
+# crowd knows of one.
+_ACCEPTED_AT_ONCE = 16
+
 
 class SecuringLoop(asyncio.SelectorEventLoop):
     """asyncio's loop, whose servers with TLS count a connection from its first moment.
@@ -25,12 +29,20 @@ class SecuringLoop(asyncio.SelectorEventLoop):
         protocol_factory: Callable[[], Bounded],
         *arguments: Any,
         ssl: ssl.SSLContext,
+        backlog: int,
         **options: Any,
     ) -> asyncio.Server:
         """Serve as asyncio's own does, but within the bounds of the protocol's crowd."""
-        return await super().create_server(
-            lambda: _Handshake(protocol_factory(), ssl), *arguments, **options
+        server = await super().create_server(
+            lambda: _Handshake(protocol_factory(), ssl),
+            *arguments,
+            backlog=_ACCEPTED_AT_ONCE,
+            **options,
         )
+        for serving in server.sockets:
+            with serving.dup() as listening:
+                listening.listen(backlog)
+        return server
 
 
 class _Handshake(Member, asyncio.Protocol):
