@@ -19,10 +19,11 @@ _LINK_VALUE = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 _LINK_NAME = re.compile(
     r".*_SERVICE_(HOST|PORT(_\w+)?)|.*_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?"
 )
-# Of whoever signs in to a PACS or to a FHIR server: their classes are costly to import.
+# Of whoever signs in to a PACS or to a FHIR server, or signs notices: costly to import.
 CREDENTIALS = (
     *(f"{PREFIX}DICOMWEB_{name}" for name in ("USERNAME", "PASSWORD", "TOKEN")),
     f"{PREFIX}FHIR_TOKEN",
+    f"{PREFIX}WEBHOOK_SECRET",
 )
 
 

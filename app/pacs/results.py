@@ -18,7 +18,8 @@ from app.dicom_results.written import written
 from app.errors import NoLungsError, NotReadError, NotSelectedError
 from app.fhir.report import transaction
 from app.hl7.report import oru
-from app.pacs.rules import FHIR, HL7, Rules, facts_of
+from app.pacs.notice import is_urgent, notice
+from app.pacs.rules import FHIR, HL7, WEBHOOK, Rules, facts_of
 from app.reading.reader import Reader
 
 
@@ -43,7 +44,8 @@ class Results:
 
     Attributes:
         files: by their kind, the report last: `fhir`, a transaction in JSON, `hl7`, an ORU^R01,
-            `overlay`, a Secondary Capture, and `report`, a Comprehensive SR.
+            `webhook`, a notice of an urgent reading, `overlay`, a Secondary Capture, and `report`,
+            a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
         image: the SOP Instance UID of the image.
@@ -113,9 +115,12 @@ async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTH
     make: dict[str, Callable[[], bytes]] = {
         FHIR: lambda: json.dumps(transaction(source, reading)).encode(),
         HL7: lambda: oru(source, reading, datetime.now(UTC)),
+        WEBHOOK: lambda: notice(source, reading, datetime.now(UTC)),
         OVERLAY: lambda: overlay,
         REPORT: lambda: report,
     }
+    if not is_urgent(reading):
+        del make[WEBHOOK]
     files = {kind: made() for kind, made in make.items() if kind in wanted}
     return Results(files, reading.label, reading.probability, image)
 

@@ -41,8 +41,8 @@ from app.imaging.dicom.read import most_inflated
 from app.imaging.errors import blaming_the_image
 
 # In the order in which `read` sends them: the report tells it that an image was read.
-FHIR, HL7 = "fhir", "hl7"
-RESULTS = (FHIR, HL7, *KINDS)
+FHIR, HL7, WEBHOOK = "fhir", "hl7", "webhook"
+RESULTS = (FHIR, HL7, WEBHOOK, *KINDS)
 
 # By the condition that asks for it: the attribute, of which the first value counts.
 _ATTRIBUTES = {

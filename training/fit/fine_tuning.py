@@ -161,8 +161,8 @@ def fit(config: Config, run: Path) -> Path:
 def phases(config: Config) -> list[Phase]:
     """First what starts untrained, then the whole network at a lower rate.
 
-    Most of it on smaller fields: three epochs in the time of one. In a fit that goes on from another
-    one, nothing starts untrained.
+    Most of it on smaller fields: three epochs in the time of one. In a fit that goes on from
+    another one, nothing starts untrained.
     """
     head = Phase("1-head", _SMALL_SIDE, False, config.head_epochs, config.head_learning_rate)
     small = Phase("2-small", _SMALL_SIDE, True, config.small_epochs, config.learning_rate)

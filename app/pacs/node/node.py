@@ -21,7 +21,7 @@ from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
 from app.pacs.results import Selection
-from app.pacs.rules import FHIR, HL7, Rules
+from app.pacs.rules import FHIR, HL7, WEBHOOK, Rules
 from app.pacs.storage_scu import StorageDestination
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -98,7 +98,7 @@ def _spool(settings: NodeSettings) -> Spool:
 
 def _kinds(settings: NodeSettings) -> Collection[str]:
     """The results that there is a destination for."""
-    others = {FHIR: settings.fhir, HL7: settings.hl7}
+    others = {FHIR: settings.fhir, HL7: settings.hl7, WEBHOOK: settings.webhook}
     return (*KINDS, *(kind for kind, destination in others.items() if destination))
 
 
@@ -111,6 +111,13 @@ def _destinations(settings: NodeSettings) -> dict[str, Destination]:
         destinations[suffix_of(FHIR)] = FhirDestination(settings.fhir)
     if settings.hl7:
         destinations[suffix_of(HL7)] = MllpDestination(*settings.hl7)
+    if settings.webhook:
+        from app.pacs.web.webhook import WebhookDestination
+
+        try:
+            destinations[suffix_of(WEBHOOK)] = WebhookDestination(settings.webhook)
+        except ValueError as error:
+            raise NodeError(str(error)) from None
     return destinations
 
 

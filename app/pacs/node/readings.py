@@ -16,7 +16,7 @@ from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
 from app.pacs.results import Results, Selection, results_of
-from app.pacs.rules import FHIR, HL7
+from app.pacs.rules import FHIR, HL7, WEBHOOK
 from app.reading.reader import Reader
 
 log = logging.getLogger("pneumoscope")
@@ -42,7 +42,7 @@ _CORRECTED: dict[Corrected, str] = {
 
 def suffix_of(kind: str) -> str:
     """What the names of result files end with, by which deliveries know where they go."""
-    return {FHIR: ".json", HL7: ".hl7"}.get(kind, ".dcm")
+    return {FHIR: ".json", HL7: ".hl7", WEBHOOK: ".webhook"}.get(kind, ".dcm")
 
 
 class _Verdict(NamedTuple):

@@ -93,11 +93,11 @@ def _host_and_port(address: str, otherwise: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _fhir(value: str | None) -> str | None:
+def _url(value: str | None) -> str | None:
     parts = urlsplit(value or "")
     is_url = parts.scheme in ("http", "https") and parts.hostname and not parts.query
     if value is not None and not (is_url and parts.username is None):
-        raise _wrong("A FHIR server is an http(s) URL, without credentials")
+        raise _wrong("It is an http(s) URL, without credentials and query")
     return value
 
 
@@ -154,11 +154,14 @@ class NodeSettings(EnvironmentSettings):
         description="what becomes of an image whose UID another one had before: results under the"
         " same UIDs, results beside the earlier ones, or none",
     )
-    fhir: Annotated[str | None, AfterValidator(_fhir)] = Field(
+    fhir: Annotated[str | None, AfterValidator(_url)] = Field(
         None, description="base URL of a FHIR R4 server that readings go to as well"
     )
     hl7: Annotated[Receiver | None, NoDecode, BeforeValidator(_receiver)] = Field(
         None, description="RIS that readings go to as HL7 messages as well, `host:port`"
+    )
+    webhook: Annotated[str | None, AfterValidator(_url)] = Field(
+        None, description="URL that is told of urgent readings, with a signature"
     )
     rules: Path | None = Field(
         None, description="file of the rules by which images are read or left out"

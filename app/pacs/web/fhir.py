@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import requests
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from app.errors import FailedError, RefusedError, UnreachableError
+from app.errors import FailedError, UnreachableError
 from app.host.environment import EnvironmentSettings
-from app.pacs.web.dicomweb import ANSWER_SECONDS, CONNECT_SECONDS, Bearer, errors
+from app.pacs.web import posting
+from app.pacs.web.dicomweb import Bearer, errors
 
 _WHO = "The FHIR server"
 _TYPE = "application/fhir+json"
@@ -45,11 +45,7 @@ class FhirDestination:
         Raises:
             ValueError: it is none.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-            raise ValueError("The address of a FHIR server is an http or https URL.")
-        if parts.username is not None:
-            raise ValueError("Credentials come from the environment, not from the URL.")
+        posting.check(url, "a FHIR server")
         self._url = url
         self._session = requests.Session()
         if token := Credentials().token.get_secret_value():
@@ -73,28 +69,12 @@ class FhirDestination:
             RefusedError: it never takes one of them.
         """
         for file in files:
-            try:
-                with errors(_WHO):
-                    self._send(file)
-            except FailedError as error:
-                if error.status in _OF_THE_RESOURCES:
-                    raise RefusedError(str(error)) from error
-                raise
+            answer = posting.post(self._session, self._url, file, _HEADERS, _WHO, _OF_THE_RESOURCES)
+            if answer.status_code != HTTPStatus.OK:
+                raise FailedError(answer.status_code, _WHO)
+            with errors(_WHO):
+                told = answer.json()
+            # A page to sign in on has the status 200, too.
+            if not isinstance(told, dict) or told.get("type") != "transaction-response":
+                raise UnreachableError(f"{_WHO} gave no answer that can be read.")
         return False
-
-    def _send(self, bundle: bytes) -> None:
-        answer = self._session.post(
-            self._url,
-            data=bundle,
-            headers=_HEADERS,
-            timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-            # It would send the patient's data, and the token, to whom nobody named.
-            allow_redirects=False,
-        )
-        answer.raise_for_status()
-        if answer.status_code != HTTPStatus.OK:
-            raise FailedError(answer.status_code, _WHO)
-        told = answer.json()
-        # A page to sign in on has the status 200, too.
-        if not isinstance(told, dict) or told.get("type") != "transaction-response":
-            raise UnreachableError(f"{_WHO} gave no answer that can be read.")

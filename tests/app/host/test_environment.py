@@ -4,7 +4,7 @@ import pytest
 
 from app.host.environment import CREDENTIALS, names, unknown
 from app.pacs.node.settings import NodeSettings
-from app.pacs.web import dicomweb, fhir
+from app.pacs.web import dicomweb, fhir, webhook
 from app.settings import Settings
 
 KNOWN = names(Settings) + names(NodeSettings)
@@ -59,5 +59,6 @@ def test_what_is_nothing_like_a_setting_is_named_too() -> None:
 
 
 def test_settings_of_every_command_are_known() -> None:
-    assert set(CREDENTIALS) == {*names(dicomweb.Credentials), *names(fhir.Credentials)}
+    kinds = dicomweb.Credentials, fhir.Credentials, webhook.Credentials
+    assert set(CREDENTIALS) == {name for kind in kinds for name in names(kind)}
     assert unknown(dict.fromkeys((*KNOWN, *CREDENTIALS, "PATH"), "1"), KNOWN) is None

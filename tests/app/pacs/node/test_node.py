@@ -32,6 +32,7 @@ from tests.app.dicom_results import given
 from tests.app.pacs.fhir_stub import FhirStub
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
 from tests.app.pacs.ris import Ris
+from tests.app.pacs.worklist import SECRET, Worklist
 
 LOOP = "loop"
 WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
@@ -260,6 +261,36 @@ def test_readings_go_to_a_ris_as_well(
     (message,) = ris.messages
     assert str(message["PID.F3.R1.C1"]) == "4711"
     assert not [value for value in ("4711", "ller") if value in caplog.text]
+
+
+def test_a_worklist_is_told_of_what_is_urgent(
+    tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("PNEUMOSCOPE_WEBHOOK_SECRET", SECRET)
+    worklist = Worklist()
+    with _running(tmp_path, pacs, settings, webhook=worklist.url) as running:
+        running.send()
+        failures = 'pneumoscope_node_send_failures_total{reason="unreachable"}'
+        wait_until(lambda: running.metric(failures) > 0, "the worklist is away")
+        assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS
+        with worklist.listening():
+            running.waits_for("pneumoscope_node_results_sent_total", 3)
+            running.waits_for('pneumoscope_node_queue{stage="results"}', 0)
+    (notice,) = worklist.notices
+    assert notice["data"]["image"] == given.IMAGE
+    assert notice["data"]["review"]
+
+
+def test_without_a_secret_nothing_is_told(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PNEUMOSCOPE_WEBHOOK_SECRET", raising=False)
+    running = Running(tmp_path, Pacs(), webhook=Worklist().url)
+    metrics = Metrics()
+    reader = load_reader(settings, metrics)
+    with pytest.raises(NodeError, match=r"^PNEUMOSCOPE_WEBHOOK_SECRET is whsec_ and"):
+        asyncio.run(node.run(running.settings, reader, metrics, 1, asyncio.Event()))
 
 
 def test_wrong_rules_end_the_start(tmp_path: Path, settings: Settings) -> None:
