@@ -134,7 +134,8 @@ def test_answers_that_nobody_reads_do_not_pile_up(
             connection.sock.sendall(requests)
 
     with full(scripted, app, xray) as client, connected(client) as connection:
-        with pytest.raises(TimeoutError):
+        # On a slow machine, the flood is ended as it comes to be too long.
+        with pytest.raises((TimeoutError, ConnectionResetError)):
             flood(connection)
         assert client.get("/live").status_code == httpx.codes.OK
 
