@@ -19,11 +19,12 @@ help: ## say what each target does
 serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000; PORT= and HOST= change it
 	$(if $(HOST),PNEUMOSCOPE_HOST=$(HOST)) $(if $(PORT),PNEUMOSCOPE_PORT=$(PORT)) $(BIN)/pneumoscope serve
 
-# In three processes, two at a time, each of which loads what it tests. One process for all of them, in
-# which TensorFlow, GDCM, Arrow and others meet as they never do in service, ended with SIGSEGV.
+# In three processes side by side, since half of their time they wait, and each loads what it tests. One
+# process for all of them, in which TensorFlow, GDCM, Arrow and others meet as they never do in service,
+# ended with SIGSEGV.
 test: lint ## install, check style, types and imports, run the tests
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=2 test-app test-pacs test-others $(ALSO)
+	$(MAKE) --no-print-directory --jobs=3 test-others test-app test-pacs $(ALSO)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
