@@ -39,18 +39,21 @@ class Record:
     # Whether something may lie beyond the lines: what is left of one that was not written whole.
     _has_rest: bool
 
-    def __init__(self, folder: Path, most_bytes: int = _MOST_BYTES) -> None:
+    def __init__(
+        self, folder: Path, most_bytes: int = _MOST_BYTES, setting: str = "PNEUMOSCOPE_AUDIT"
+    ) -> None:
         """Find the end of the record, or begin one.
 
         Args:
             folder: where it lies; made if it is not there.
+            setting: that names the folder.
             most_bytes: of a file; then another one begins.
 
         Raises:
             ServeError: the folder cannot be written, another process writes there, or the record's
                 end is no line.
         """
-        self._folder, self._most_bytes = folder, most_bytes
+        self._folder, self._most_bytes, self._setting = folder, most_bytes, setting
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="audit")
         self._sync_is_due = False
         self._failure: OSError | None = None
@@ -60,9 +63,9 @@ class Record:
             self._lock = _locked(folder / _LOCK)
             self._resume_or_unlock()
         except BlockingIOError:
-            raise ServeError("Another process writes into PNEUMOSCOPE_AUDIT.") from None
+            raise ServeError(f"Another process writes into {setting}.") from None
         except OSError as error:
-            raise ServeError(f"PNEUMOSCOPE_AUDIT cannot be written: {error.strerror}.") from None
+            raise ServeError(f"{setting} cannot be written: {error.strerror}.") from None
 
     async def append(self, entry: dict[str, Any]) -> None:
         """Write a line; number, time and the chain are added.
@@ -128,7 +131,7 @@ class Record:
         except OSError as error:
             # Which lines the disk has, nobody can tell any more.
             self._failure = error
-            log.critical("Refusing readings until the next start: fsync: %s.", error.strerror)
+            log.critical("No answers until the next start: fsync: %s.", error.strerror)
 
     # Where it goes on.
 
@@ -145,13 +148,13 @@ class Record:
         files = [file for file in chain.files(self._folder) if file.stat().st_size]
         torn = b""
         for file in reversed(files):
-            last, rest = _end_of(file)
+            last, rest = self._end_of(file)
             torn = torn or rest
             if last:
                 found = chain.number_and_previous(last)
                 if found is None:
                     raise ServeError(
-                        f"The last line of {file.name} in PNEUMOSCOPE_AUDIT is none of a record: "
+                        f"The last line of {file.name} in {self._setting} is none of a record: "
                         "`pneumoscope audit verify` says more. Name another folder."
                     )
                 self._number, self._previous = found[0], chain.digest(last)
@@ -164,6 +167,23 @@ class Record:
             self._append({"torn": {"bytes": len(torn), "text": text}})
             log.warning("The record of readings had a torn line, of %d bytes.", len(torn))
         self._say("goes on after")
+
+    def _end_of(self, path: Path) -> tuple[bytes, bytes]:
+        """A file's last whole line, if it has one, and what follows it, which is torn.
+
+        Raises:
+            ServeError: the end is too long to be either.
+        """
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - _MOST_TAIL_BYTES)
+            file.seek(start)
+            tail = file.read()
+        whole, end, torn = tail.rpartition(b"\n")
+        before, _, last = whole.rpartition(b"\n")
+        if start and not before:
+            raise ServeError(f"The end of {path.name} in {self._setting} is none of a record.")
+        return last + end, torn
 
     def _open(self, path: Path) -> int:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -185,7 +205,7 @@ class Record:
         now = time.monotonic()
         if now - self._told >= _SECONDS_BETWEEN_LINES_OF_THE_LOG:
             self._told = now
-            log.error("Refusing readings: they cannot be recorded: %s.", error.strerror)
+            log.error("No answers: readings cannot be recorded: %s.", error.strerror)
 
 
 def _locked(path: Path) -> int:
@@ -201,24 +221,6 @@ def _locked(path: Path) -> int:
         os.close(file)
         raise
     return file
-
-
-def _end_of(path: Path) -> tuple[bytes, bytes]:
-    """A file's last whole line, if it has one, and what follows it, which is torn.
-
-    Raises:
-        ServeError: the end is too long to be either.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        start = max(0, size - _MOST_TAIL_BYTES)
-        file.seek(start)
-        tail = file.read()
-    whole, end, torn = tail.rpartition(b"\n")
-    before, _, last = whole.rpartition(b"\n")
-    if start and not before:
-        raise ServeError(f"The end of {path.name} in PNEUMOSCOPE_AUDIT is none of a record.")
-    return last + end, torn
 
 
 def _write(file: int, data: bytes, offset: int) -> None:

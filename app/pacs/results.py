@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from pydicom import dcmread
 
+from app.audit import recorded
+from app.audit.record import Record
 from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
 from app.dicom_results.instance import KINDS, OVERLAY, REPORT, is_own_series
@@ -24,15 +26,17 @@ from app.reading.reader import Reader
 
 
 class Selection(NamedTuple):
-    """Which images are read, and which results they get.
+    """Which images are read, which results they get, and where that is recorded.
 
     Attributes:
         rules: of the hospital.
         kinds: of results, that there is a destination for.
+        record: of readings, if there is one.
     """
 
     rules: Rules = Rules()
     kinds: Collection[str] = KINDS
+    record: Record | None = None
 
 
 EVERYTHING = Selection()
@@ -81,7 +85,12 @@ def _renamed(file: bytes, name: str) -> bytes:
     return written.getvalue()
 
 
-async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTHING) -> Results:
+async def results_of(
+    reader: Reader,
+    data: bytes,
+    selection: Selection = EVERYTHING,
+    request: str | None = None,
+) -> Results:
     """Read a DICOM file, and write the results for its study.
 
     Unlike the HTTP interface, which answers whoever asks, this answers nobody: an image whose
@@ -92,16 +101,18 @@ async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTH
         reader: the model.
         data: the file.
         selection: what is read, and which results it gets.
+        request: what the record calls it.
 
     Raises:
         ImageError: the file is none that can be read, or lacks what a result must refer to.
+        NotRecordedError: the record cannot be written.
         NotSelectedError: a rule leaves it out.
         NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
             a result.
     """
     wanted = await asyncio.to_thread(_wanted, selection, data, reader.limits.max_pixels)
     try:
-        reading = await reader.read(data)
+        reading = await recorded.read(reader, data, selection.record, request=request, caller=None)
     except NoLungsError as error:
         raise NotReadError(error.code) from error
     for code in reading.radiograph.warnings:

@@ -1,7 +1,6 @@
 """What the endpoints that take images have in common."""
 
 import asyncio
-import hashlib
 from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -10,9 +9,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.audit import entry
-from app.audit.record import Record
-from app.errors import ImageError
+from app.audit import recorded
 from app.http import upload
 from app.http.problems import MEDIA_TYPE, ProblemDetails
 from app.reading.metrics import Metrics
@@ -56,23 +53,9 @@ async def read(request: Request, data: bytes) -> Reading:
         ImageError: as `Reader.read`; that is recorded as well.
         NotRecordedError: the record cannot be written.
     """
-    reader: Reader = request.app.state.reader
-    record: Record | None = request.app.state.record
-    if record is None:
-        return await reader.read(data)
-    asked = {"request": request.scope.get("request_id"), "caller": request.scope.get("caller")}
-    try:
-        reading = await reader.read(data)
-    except ImageError as error:
-        digest = await asyncio.to_thread(_sha256, data)
-        await record.append(asked | entry.of_problem(digest, error.code, reader.model))
-        raise
-    await record.append(asked | entry.of_reading(reading))
-    return reading
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    scope, state = request.scope, request.app.state
+    asked = {"request": scope.get("request_id"), "caller": scope.get("caller")}
+    return await recorded.read(state.reader, data, state.record, **asked)
 
 
 async def unless_hung_up(request: Request, work: Coroutine[Any, Any, T]) -> T:

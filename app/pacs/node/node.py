@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from app.audit.record import Record
 from app.dicom_results.instance import KINDS
-from app.errors import NodeError
+from app.errors import NodeError, ServeError
 from app.pacs import stopping
 from app.pacs.destinations import Destination
 from app.pacs.mllp import MllpDestination
@@ -59,7 +60,10 @@ async def run(
             listening.enter_context(StorageScp(settings, max_bytes, spool, counted).listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
         answered = Answered(settings.spool / "answered.sqlite")
-        selection = Selection(rules, _kinds(settings))
+        record = _record(settings)
+        if record:
+            resources.callback(record.close)
+        selection = Selection(rules, _kinds(settings), record)
         readings = Readings(reader, spool, counted, answered, settings.corrected, selection)
         deliveries = Deliveries(_destinations(settings), spool, counted)
         async with reader.running(), asyncio.TaskGroup() as parts:
@@ -94,6 +98,15 @@ def _spool(settings: NodeSettings) -> Spool:
         raise NodeError("PNEUMOSCOPE_NODE_SPOOL: another process holds the folder.") from error
     except OSError as error:
         raise NodeError(f"PNEUMOSCOPE_NODE_SPOOL: {error.strerror}.") from error
+
+
+def _record(settings: NodeSettings) -> Record | None:
+    if settings.audit is None:
+        return None
+    try:
+        return Record(settings.audit, setting="PNEUMOSCOPE_NODE_AUDIT")
+    except ServeError as error:
+        raise NodeError(str(error)) from None
 
 
 def _kinds(settings: NodeSettings) -> Collection[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal, NamedTuple
 
-from app.errors import ImageError, NotReadError, NotSelectedError
+from app.errors import ImageError, NotReadError, NotRecordedError, NotSelectedError
 from app.host import cores
 from app.imaging.errors import SHORTAGES
 from app.pacs.backoff import Backoff
@@ -28,6 +28,8 @@ SHORT = 12
 MOST_ATTEMPTS = 3
 _ENDED_THE_PROCESS = f"The process ended {MOST_ATTEMPTS} times while it read the image."
 _THE_ENGINE = "the engine"
+# However often it comes.
+_NOT_ITS_FAULT = (*SHORTAGES, NotRecordedError)
 # One that takes long must not hold up the next one, however few cores there are.
 _FEWEST_WORKERS = 2
 
@@ -167,7 +169,7 @@ class Readings:
         """What becomes of an image, or None where it is to be read again later."""
         try:
             data = await asyncio.to_thread(self._spool.read, name)
-            results = await results_of(self._reader, data, self._selection)
+            results = await results_of(self._reader, data, self._selection, name[:SHORT])
             return await asyncio.to_thread(self._judge, name, results)
         except NotSelectedError as why:
             self._metrics.not_selected.labels(why.rule).inc()
@@ -181,8 +183,7 @@ class Readings:
         except Exception as error:
             log.error("%s failed with %s", name[:SHORT], type(error).__name__)
             again = self._backoff.failed(name) > 1
-            # However often a shortage comes, it is not the image's fault.
-            if isinstance(error, SHORTAGES) or not await self._engine_works() or not again:
+            if isinstance(error, _NOT_ITS_FAULT) or not await self._engine_works() or not again:
                 return None
             reason = f"Reading the image failed twice, with {type(error).__name__}."
             return self._aside(name, reason)

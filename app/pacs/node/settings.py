@@ -166,5 +166,8 @@ class NodeSettings(EnvironmentSettings):
     rules: Path | None = Field(
         None, description="file of the rules by which images are read or left out"
     )
+    audit: Path | None = Field(
+        None, description="folder of a record of each reading, which only the node writes"
+    )
     metrics_host: str = Field("127.0.0.1", description="address to serve the metrics on")
     metrics_port: int = Field(9400, gt=0, le=65535, description="port to serve the metrics on")

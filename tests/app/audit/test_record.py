@@ -172,7 +172,7 @@ def test_a_disk_that_loses_what_it_took_is_not_written_any_more(
         # There is no such disk here.
         monkeypatch.setattr(os, "fsync", fail)
         await record.append(ENTRY)
-        while "Refusing readings until the next start: fsync" not in caplog.text:
+        while "No answers until the next start: fsync" not in caplog.text:
             await asyncio.sleep(0.05)
         monkeypatch.undo()
         with pytest.raises(NotRecordedError):

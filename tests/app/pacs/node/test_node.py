@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import logging
 import sys
 import threading
@@ -17,12 +18,12 @@ from pydicom import Dataset
 from pydicom.uid import ComprehensiveSRStorage, SecondaryCaptureImageStorage
 
 from app.dicom_results.source import Source, read_source
-from app.errors import NodeError, RulesError
+from app.errors import NodeError, NotRecordedError, RulesError
 from app.host import cores
 from app.pacs import backoff, results
 from app.pacs.node import node, readings
 from app.pacs.node.settings import NodeSettings, StorageAddress
-from app.pacs.results import Results, Selection, results_of
+from app.pacs.results import Results, results_of
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -293,6 +294,26 @@ def test_without_a_secret_nothing_is_told(
         asyncio.run(node.run(running.settings, reader, metrics, 1, asyncio.Event()))
 
 
+def test_what_is_read_is_recorded(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
+    audit = tmp_path / "audit"
+    with _running(tmp_path, pacs, settings, audit=audit) as running:
+        running.send()
+        running.waits_for('pneumoscope_node_images_total{outcome="read"}', 1)
+        running.send(SOPInstanceUID="1.2.9", **WITHOUT_LUNGS)
+        running.waits_for('pneumoscope_node_images_total{outcome="not_a_chest_xray"}', 1)
+        other = Running(tmp_path / "other", pacs, audit=audit)
+        reader = load_reader(settings, Metrics())
+        with pytest.raises(NodeError, match=r"^Another process writes into PNEUMOSCOPE_NODE_AUDIT"):
+            asyncio.run(node.run(other.settings, reader, Metrics(), 1, asyncio.Event()))
+
+    (file,) = audit.glob("*.jsonl")
+    answered, refused = (json.loads(line) for line in file.read_text().splitlines())
+    assert answered["answer"]["label"] == "NORMAL"
+    assert answered["request"] != refused["request"]
+    assert refused["problem"] == "not_a_chest_xray"
+    assert not [value for value in ("4711", given.STUDY, given.IMAGE) if value in file.read_text()]
+
+
 def test_wrong_rules_end_the_start(tmp_path: Path, settings: Settings) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('[[rule]]\nname = "one"\nread = true\nroom = "7"\n')
@@ -417,10 +438,10 @@ def test_an_image_that_takes_long_holds_up_no_other(
 def test_images_that_memory_is_too_short_for_hold_up_no_other(
     tmp_path: Path, pacs: Pacs, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def is_short_for_some(reader: Reader, data: bytes, selection: Selection) -> Results:
+    async def is_short_for_some(reader: Reader, data: bytes, *more: Any) -> Results:
         if b"1.2.66" in data:
             raise MemoryError
-        return await results_of(reader, data, selection)
+        return await results_of(reader, data, *more)
 
     monkeypatch.setattr(readings, "results_of", is_short_for_some)
     with _running(tmp_path, pacs, settings) as running:
@@ -494,11 +515,11 @@ def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
 ) -> None:
     tried = []
 
-    async def fails_for_one(reader: Reader, data: bytes, selection: Selection) -> Results:
+    async def fails_for_one(reader: Reader, data: bytes, *more: Any) -> Results:
         if b"1.2.66" in data:
             tried.append(data)
             raise ZeroDivisionError("4711")
-        return await results_of(reader, data, selection)
+        return await results_of(reader, data, *more)
 
     monkeypatch.setattr(readings, "results_of", fails_for_one)
     with _running(tmp_path, pacs, settings) as running:
@@ -510,7 +531,7 @@ def test_an_image_that_fails_in_an_unknown_way_is_tried_twice(
     assert len(tried) == 2
 
 
-@pytest.mark.parametrize("shortage", [MemoryError, ImportError])
+@pytest.mark.parametrize("shortage", [MemoryError, ImportError, NotRecordedError])
 def test_an_image_waits_out_a_shortage_however_long_it_lasts(
     tmp_path: Path,
     pacs: Pacs,
@@ -520,10 +541,10 @@ def test_an_image_waits_out_a_shortage_however_long_it_lasts(
 ) -> None:
     left = [shortage] * 4
 
-    async def is_short_at_first(reader: Reader, data: bytes, selection: Selection) -> Results:
+    async def is_short_at_first(reader: Reader, data: bytes, *more: Any) -> Results:
         if left:
             raise left.pop()
-        return await results_of(reader, data, selection)
+        return await results_of(reader, data, *more)
 
     monkeypatch.setattr(readings, "results_of", is_short_at_first)
     monkeypatch.setattr(backoff, "_FIRST_SECONDS", 0.01)
