@@ -31,6 +31,7 @@ FULL = {
     "autoscaling": {"targetQueueDepth": 8},
     "node": NODE | {"existingSecret": "pacs", "storage": {"storageClass": "fast"}},
 }
+RECORDED = {"record": {"existingClaim": "record"}, "node": NODE}
 
 Manifests = dict[tuple[str, str], dict[str, Any]]
 
@@ -47,14 +48,14 @@ def rendered(values: dict[str, Any]) -> Manifests:
 def environment(manifest: dict[str, Any]) -> dict[str, str]:
     """The variables of a pod's one container."""
     [container] = manifest["spec"]["template"]["spec"]["containers"]
-    return {one["name"]: one["value"] for one in container.get("env", [])}
+    return {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "values",
-    [{}, FULL, {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}}],
-    ids=["defaults", "full", "without"],
+    [{}, FULL, RECORDED, {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}}],
+    ids=["defaults", "full", "recorded", "without"],
 )
 def test_kubernetes_takes_it(values: dict[str, Any], version: str) -> None:
     for manifest in rendered(values).values():
@@ -83,6 +84,18 @@ def test_a_pod_has_no_rights(kind: tuple[str, str]) -> None:
     }
     assert container["image"] == f"pneumoscope@{DIGEST}"
     assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+
+
+def test_each_pod_of_the_service_has_a_record_of_its_own() -> None:
+    manifests = rendered(RECORDED)
+    deployment = manifests["Deployment", "xray-pneumoscope"]
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
+    [mount] = [one for one in container["volumeMounts"] if one["name"] == "record"]
+
+    assert environment(deployment) == {"PNEUMOSCOPE_AUDIT": f"{mount['mountPath']}/audit"}
+    assert mount["subPathExpr"] == "$(POD_NAME)"
+    assert container["env"][1]["valueFrom"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert "PNEUMOSCOPE_AUDIT" not in environment(manifests["StatefulSet", "xray-pneumoscope-node"])
 
 
 def test_nothing_goes_out_of_the_service() -> None:

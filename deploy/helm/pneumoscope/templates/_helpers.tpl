@@ -49,6 +49,11 @@ volumes:
       claimName: {{ . }}
       readOnly: true
 {{- end }}
+{{- if and .root.Values.record.existingClaim (eq .part "service") }}
+  - name: record
+    persistentVolumeClaim:
+      claimName: {{ .root.Values.record.existingClaim }}
+{{- end }}
 {{- if and .root.Values.existingSecret (eq .part "service") }}
   - name: files
     secret:
@@ -75,6 +80,12 @@ securityContext:
 - name: models
   mountPath: /srv/model_store
   readOnly: true
+{{- end }}
+{{- if and .root.Values.record.existingClaim (eq .part "service") }}
+# One process writes into a folder.
+- name: record
+  mountPath: /var/lib/pneumoscope
+  subPathExpr: $(POD_NAME)
 {{- end }}
 {{- if and .root.Values.existingSecret (eq .part "service") }}
 - name: files
