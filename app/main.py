@@ -33,7 +33,13 @@ Reads frontal chest X-rays for pneumonia: a calibrated probability, a label, and
 looked. For research use only: not a medical device.
 """
 
-_READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID", *picture.HEADERS)
+_READABLE_HEADERS = (
+    "Retry-After",
+    "Server-Timing",
+    "traceparent",
+    "X-Request-ID",
+    *picture.HEADERS,
+)
 # For the description of the endpoints, and the field for a token in `/docs`.
 _TOKEN: dict[str, Any] = {
     "dependencies": [Depends(HTTPBearer(auto_error=False))],

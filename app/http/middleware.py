@@ -1,19 +1,18 @@
 """Around every request: an id, a metric, a line in the log, and a problem where the service fails.
 
 Neither the log nor the metrics repeat what the client sent: no path, query, header or file name,
-only the route that matched, and the name that the operator gave a token. The id is made here, sent
-as X-Request-ID, and in the scope as `request_id`.
+only the route that matched, and the name that the operator gave a token. But for the ids that
+`correlation` takes: they are sent back, and in the scope as `request_id` and `trace`.
 """
 
 import logging
 import time
 import traceback
-from uuid import uuid4
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import problems
+from app.http import correlation, problems
 from app.reading import admission
 from app.reading.metrics import Metrics
 
@@ -56,14 +55,18 @@ class Observe:
             await self._app(scope, receive, send)
             return
         admission.comes_from((scope.get("client") or ("",))[0])
-        request_id, status, started = uuid4().hex, 0, time.perf_counter()
-        scope["request_id"] = request_id
+        headers, status, started = Headers(scope=scope), 0, time.perf_counter()
+        request_id, trace = correlation.request_id_of(headers), correlation.trace_of(headers)
+        scope["request_id"], scope["trace"] = request_id, trace
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                answered = MutableHeaders(scope=message)
+                answered["X-Request-ID"] = request_id
+                if trace:
+                    answered["traceparent"] = trace.traceparent
             await send(message)
 
         try:
@@ -80,7 +83,8 @@ class Observe:
             self._metrics.request_seconds.labels(endpoint).observe(seconds)
             if caller := scope.get("caller"):
                 self._metrics.caller_requests.labels(caller, str(status)).inc()
-            log.info("%s %s %d %.1f ms", request_id, endpoint, status, seconds * 1e3)
+            of_trace = f" trace {trace.trace_id}" if trace else ""
+            log.info("%s %s %d %.1f ms%s", request_id, endpoint, status, seconds * 1e3, of_trace)
 
     @staticmethod
     def _log_failure(request_id: str, error: Exception) -> None:

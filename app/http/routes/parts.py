@@ -14,6 +14,7 @@ from app.audit import entry
 from app.audit.record import Record
 from app.errors import ImageError
 from app.http import upload
+from app.http.correlation import Trace
 from app.http.problems import MEDIA_TYPE, ProblemDetails
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -60,7 +61,12 @@ async def read(request: Request, data: bytes) -> Reading:
     record: Record | None = request.app.state.record
     if record is None:
         return await reader.read(data)
-    asked = {"request": request.scope.get("request_id"), "caller": request.scope.get("caller")}
+    trace: Trace | None = request.scope.get("trace")
+    asked = {
+        "request": request.scope.get("request_id"),
+        "trace": trace and trace.trace_id,
+        "caller": request.scope.get("caller"),
+    }
     try:
         reading = await reader.read(data)
     except ImageError as error:
