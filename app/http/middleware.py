@@ -8,13 +8,17 @@ only the route that matched, and the name that the operator gave a token. But fo
 import logging
 import time
 import traceback
+from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http import correlation, problems
-from app.reading import admission
+from app.reading import admission, stages
 from app.reading.metrics import Metrics
+
+if TYPE_CHECKING:
+    from app.http.spans import Spans
 
 log = logging.getLogger("pneumoscope")
 
@@ -46,9 +50,9 @@ class UnderPath:
 class Observe:
     """ASGI middleware that observes each HTTP request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, spans: "Spans | None" = None) -> None:
         self._app = app
-        self._metrics = metrics
+        self._metrics, self._spans = metrics, spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,6 +61,10 @@ class Observe:
         admission.comes_from((scope.get("client") or ("",))[0])
         headers, status, started = Headers(scope=scope), 0, time.perf_counter()
         request_id, trace = correlation.request_id_of(headers), correlation.trace_of(headers)
+        span = self._spans and self._spans.begin(scope["method"], request_id, trace)
+        if span:
+            trace = span.trace
+            stages.tell(span.add)
         scope["request_id"], scope["trace"] = request_id, trace
 
         async def answer(message: Message) -> None:
@@ -77,7 +85,10 @@ class Observe:
                 self._metrics.problems.labels("internal_error").inc()
                 await problems.failure()(scope, receive, answer)
         finally:
-            endpoint = getattr(scope.get("route"), "path", _NO_ROUTE)
+            route = getattr(scope.get("route"), "path", None)
+            if span:
+                span.end(route, status)
+            endpoint = route or _NO_ROUTE
             seconds = time.perf_counter() - started
             self._metrics.requests.labels(endpoint, str(status)).inc()
             self._metrics.request_seconds.labels(endpoint).observe(seconds)
