@@ -89,10 +89,14 @@ def test_a_wrong_file_is_named(
     assert sentence in str(error.value)
 
 
-def test_results_are_stored_over_tls(made: Path, pacs: Storescp, report: bytes) -> None:
-    destination = _destination(made, pacs.port, TRUSTED | OWN)
-    for _ in range(2):
-        destination.store([report])
+@pytest.mark.parametrize("profile", ["+py", "+px", "+pz"])
+def test_results_are_stored_over_tls(
+    tmp_path: Path, made: Path, report: bytes, profile: str
+) -> None:
+    with Storescp(tmp_path / "stored").listening(*certificate(made, "server"), profile) as pacs:
+        destination = _destination(made, pacs.port, TRUSTED | OWN)
+        for _ in range(2):
+            destination.store([report])
     assert pacs.stored == [given.parse(report)]
 
 
