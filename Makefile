@@ -77,7 +77,7 @@ clean: ## remove .venv and all that the tools leave behind, but no trained model
 	@touch $@
 
 .venv/gpu.stamp: EXTRAS := [gpu]
-.venv/dev.stamp: EXTRAS := [archive,ray,signing,training,dev]
+.venv/dev.stamp: EXTRAS := [archive,otel,ray,signing,training,dev]
 .venv/benchmarks.stamp: EXTRAS := [benchmarks]
 # What builds the package is constrained too: pip before 25.3 reads the first variable, later ones the second.
 .venv/%.stamp: export PIP_CONSTRAINT := constraints.txt

@@ -17,12 +17,12 @@ import uvicorn
 
 from app.errors import (
     ArchiveError,
+    CertificateError,
     NodeError,
     NotReadyError,
     ProfileError,
     ReadError,
     RulesError,
-    ServeError,
     VerifyError,
 )
 from app.host import environment, heartbeat, process
@@ -79,7 +79,7 @@ def serve() -> None:
     settings = settings_or_exit(Settings)
     try:
         tls_options = tls.options(settings)
-    except ServeError as error:
+    except CertificateError as error:
         sys.exit(f"pneumoscope: {error}")
     app = app_or_exit(settings)
     warn_if_open(settings)
@@ -117,7 +117,7 @@ def dicom_node() -> None:
         reader = load_reader(settings, metrics)
         told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
         asyncio.run(_beating(settings, reader, told))
-    except (ModelError, NodeError, ProfileError, RulesError) as error:
+    except (CertificateError, ModelError, NodeError, ProfileError, RulesError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 

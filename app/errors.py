@@ -20,6 +20,7 @@
     ├── RefusedError                        the PACS will never store this object
     ├── SpoolFullError                      the queue has no room for an image
     ├── ServeError                          the service cannot start
+    ├── CertificateError                    a file of certificates is not what it should be
     ├── RulesError                          the rules of what is read cannot be used
     ├── NodeError                           the DICOM node cannot start
     ├── ReadError                           a study cannot be read
@@ -163,6 +164,10 @@ class SpoolFullError(PneumoscopeError):
 
 class ServeError(PneumoscopeError):
     """Why the service cannot start, in one sentence."""
+
+
+class CertificateError(PneumoscopeError):
+    """Why TLS cannot be spoken, in one sentence."""
 
 
 class RulesError(PneumoscopeError):

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings
 from app.audit.record import Record
 from app.errors import ProfileError, ServeError
 from app.host import environment, heartbeat, logs, process
-from app.http import problems
+from app.http import problems, tracing
 from app.http.access import Access
 from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
@@ -33,7 +33,13 @@ Reads frontal chest X-rays for pneumonia: a calibrated probability, a label, and
 looked. For research use only: not a medical device.
 """
 
-_READABLE_HEADERS = ("Retry-After", "Server-Timing", "X-Request-ID", *picture.HEADERS)
+_READABLE_HEADERS = (
+    "Retry-After",
+    "Server-Timing",
+    "traceparent",
+    "X-Request-ID",
+    *picture.HEADERS,
+)
 # For the description of the endpoints, and the field for a token in `/docs`.
 _TOKEN: dict[str, Any] = {
     "dependencies": [Depends(HTTPBearer(auto_error=False))],
@@ -57,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     record = Record(settings.audit) if settings.audit else None
     metrics = Metrics()
     reader = load_reader(settings, metrics)
+    spans = tracing.spans(os.environ)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -65,6 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         if record:
             record.close()
+        if spans:
+            await spans.close()
 
     app = FastAPI(
         title="pneumoscope",
@@ -79,6 +88,8 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        # It would tell paths, queries and addresses, whatever `spans` leaves out.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.reader, app.state.settings, app.state.metrics = reader, settings, metrics
     app.state.record = record
@@ -92,7 +103,7 @@ def create_app(settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=_READABLE_HEADERS,
         )
-    app.add_middleware(Observe, metrics=metrics)
+    app.add_middleware(Observe, metrics=metrics, spans=spans)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Lingering)
     if settings.root_path:

@@ -14,11 +14,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 # The extras whose packages a part may import, beside what is always installed.
 EXTRAS = {
-    "app": ("archive", "gpu", "ray"),
+    "app": ("archive", "gpu", "otel", "ray"),
     "model_store": ("signing",),
     "training": ("training",),
     "benchmarks": ("benchmarks",),
-    "tests": ("archive", "dev", "ray", "signing", "training"),
+    "tests": ("archive", "dev", "otel", "ray", "signing", "training"),
 }
 PROVIDERS = packages_distributions()
 

@@ -1,21 +1,24 @@
 """Around every request: an id, a metric, a line in the log, and a problem where the service fails.
 
 Neither the log nor the metrics repeat what the client sent: no path, query, header or file name,
-only the route that matched, and the name that the operator gave a token. The id is made here, sent
-as X-Request-ID, and in the scope as `request_id`.
+only the route that matched, and the name that the operator gave a token. But for the ids that
+`correlation` takes: they are sent back, and in the scope as `request_id` and `trace`.
 """
 
 import logging
 import time
 import traceback
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http import problems
-from app.reading import admission
+from app.http import correlation, problems
+from app.reading import admission, stages
 from app.reading.metrics import Metrics
+
+if TYPE_CHECKING:
+    from app.http.spans import Spans
 
 log = logging.getLogger("pneumoscope")
 
@@ -47,23 +50,31 @@ class UnderPath:
 class Observe:
     """ASGI middleware that observes each HTTP request."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, spans: "Spans | None" = None) -> None:
         self._app = app
-        self._metrics = metrics
+        self._metrics, self._spans = metrics, spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         admission.comes_from((scope.get("client") or ("",))[0])
-        request_id, status, started = uuid4().hex, 0, time.perf_counter()
-        scope["request_id"] = request_id
+        headers, status, started = Headers(scope=scope), 0, time.perf_counter()
+        request_id, trace = correlation.request_id_of(headers), correlation.trace_of(headers)
+        span = self._spans and self._spans.begin(scope["method"], request_id, trace)
+        if span:
+            trace = span.trace
+            stages.tell(span.add)
+        scope["request_id"], scope["trace"] = request_id, trace
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+                answered = MutableHeaders(scope=message)
+                answered["X-Request-ID"] = request_id
+                if trace:
+                    answered["traceparent"] = trace.traceparent
             await send(message)
 
         try:
@@ -74,13 +85,17 @@ class Observe:
                 self._metrics.problems.labels("internal_error").inc()
                 await problems.failure()(scope, receive, answer)
         finally:
-            endpoint = getattr(scope.get("route"), "path", _NO_ROUTE)
+            route = getattr(scope.get("route"), "path", None)
+            if span:
+                span.end(route, status)
+            endpoint = route or _NO_ROUTE
             seconds = time.perf_counter() - started
             self._metrics.requests.labels(endpoint, str(status)).inc()
             self._metrics.request_seconds.labels(endpoint).observe(seconds)
             if caller := scope.get("caller"):
                 self._metrics.caller_requests.labels(caller, str(status)).inc()
-            log.info("%s %s %d %.1f ms", request_id, endpoint, status, seconds * 1e3)
+            of_trace = f" trace {trace.trace_id}" if trace else ""
+            log.info("%s %s %d %.1f ms%s", request_id, endpoint, status, seconds * 1e3, of_trace)
 
     @staticmethod
     def _log_failure(request_id: str, error: Exception) -> None:

@@ -112,7 +112,9 @@ async def results_of(
     """
     wanted = await asyncio.to_thread(_wanted, selection, data, reader.limits.max_pixels)
     try:
-        reading = await recorded.read(reader, data, selection.record, request=request, caller=None)
+        reading = await recorded.read(
+            reader, data, selection.record, request=request, trace=None, caller=None
+        )
     except NoLungsError as error:
         raise NotReadError(error.code) from error
     for code in reading.radiograph.warnings:

@@ -17,6 +17,7 @@ from app.errors import DeferredError, RefusedError, UnreachableError
 from app.pacs import network
 from app.pacs.destinations import DUPLICATE, failure, parsed
 from app.pacs.node.settings import StorageAddress
+from app.pacs.tls import RequestingContext
 
 _SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
@@ -31,9 +32,17 @@ _SUCCESS, _WARNING = 0x0000, 0xB
 class StorageDestination:
     """A PACS that is reached by C-STORE."""
 
-    def __init__(self, own_ae_title: str, address: StorageAddress) -> None:
+    def __init__(
+        self, own_ae_title: str, address: StorageAddress, tls: RequestingContext | None = None
+    ) -> None:
+        """
+        Args:
+            own_ae_title: by which it calls.
+            address: the PACS's.
+            tls: to speak TLS with it.
+        """
         network.make_no_text()
-        self._address = address
+        self._address, self._tls = address, tls
         self._entity = entity = AE(own_ae_title)
         entity.connection_timeout = _CONNECT_SECONDS
         entity.acse_timeout = _ASSOCIATE_SECONDS
@@ -53,7 +62,7 @@ class StorageDestination:
 
         Raises:
             DeferredError: it does not take one of them now, or ends the association over it.
-            UnreachableError: there is no association.
+            UnreachableError: there is no association; it says so where TLS failed.
             RefusedError: the PACS takes no such object, or not this one.
         """
         datasets = [parsed(file) for file in files]
@@ -66,10 +75,15 @@ class StorageDestination:
                 association.release()
 
     def _associate(self) -> Association:
-        address = self._address
+        address, tls = self._address, self._tls
+        if tls:
+            tls.failure = None
         try:
             association = self._entity.associate(
-                address.host, address.port, ae_title=address.ae_title
+                address.host,
+                address.port,
+                ae_title=address.ae_title,
+                tls_args=(tls, address.host) if tls else None,
             )
         except OSError as error:
             raise UnreachableError("The PACS's host has no address.") from error
@@ -79,6 +93,8 @@ class StorageDestination:
             raise UnreachableError("The PACS rejected the association.")
         if association.rejected_contexts:
             raise RefusedError("The PACS accepts neither Secondary Capture nor Comprehensive SR.")
+        if tls and tls.failure:
+            raise UnreachableError(f"TLS with the PACS failed: {tls.said()}.")
         raise UnreachableError("The PACS did not answer.")
 
 

@@ -22,7 +22,7 @@ from app.imaging.picture import picture
 from app.imaging.room import PixelRoom
 from app.inference.batcher import Batcher
 from app.inference.contract import OUTPUTS, Engine
-from app.reading import admission
+from app.reading import admission, stages
 from app.reading.admission import Place, Room, Turns
 from app.reading.limits import Limits
 from app.reading.metrics import Metrics
@@ -169,6 +169,10 @@ class Reader:
             radiograph, image = await self.timed("decode", seconds, prepare)
             waited = time.perf_counter() - came - seconds["decode"]
             answers, queued, inferred = await self._batcher.infer(image)
+        began = time.perf_counter() - inferred
+        stages.passed("queue", came, waited)
+        stages.passed("queue", began - queued, queued)
+        stages.passed("infer", began, inferred)
         seconds |= {"queue": waited + queued, "infer": inferred}
         for stage in ("queue", "infer"):
             self._metrics.stage_seconds.labels(stage).observe(seconds[stage])
@@ -240,6 +244,7 @@ class Reader:
         admission.begins()
         result = await asyncio.wrap_future(working)
         seconds[stage] = time.perf_counter() - started
+        stages.passed(stage, started, seconds[stage])
         self._metrics.stage_seconds.labels(stage).observe(seconds[stage])
         return result
 

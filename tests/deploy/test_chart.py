@@ -168,6 +168,16 @@ def test_tokens_and_certificates_are_the_services_files() -> None:
     assert plain["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
 
 
+def test_the_node_has_files_of_its_own() -> None:
+    manifests = rendered(FULL | {"node": NODE | {"existingFiles": "node-files"}})
+    node = manifests["StatefulSet", "xray-pneumoscope-node"]["spec"]["template"]["spec"]
+    [volume] = [one for one in node["volumes"] if one["name"] == "files"]
+
+    assert volume["secret"]["secretName"] == "node-files"
+    [mount] = [one for one in node["containers"][0]["volumeMounts"] if one["name"] == "files"]
+    assert mount == {"name": "files", "mountPath": "/etc/pneumoscope", "readOnly": True}
+
+
 @pytest.mark.parametrize(
     "values",
     [{"node": {"enabled": True}}, {"image": {"digest": "latest"}}, {"replica": 3}],

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.audit import recorded
 from app.http import upload
+from app.http.correlation import Trace
 from app.http.problems import MEDIA_TYPE, ProblemDetails
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
@@ -54,7 +55,12 @@ async def read(request: Request, data: bytes) -> Reading:
         NotRecordedError: the record cannot be written.
     """
     scope, state = request.scope, request.app.state
-    asked = {"request": scope.get("request_id"), "caller": scope.get("caller")}
+    trace: Trace | None = scope.get("trace")
+    asked = {
+        "request": scope.get("request_id"),
+        "trace": trace and trace.trace_id,
+        "caller": scope.get("caller"),
+    }
     return await recorded.read(state.reader, data, state.record, **asked)
 
 

@@ -2,12 +2,14 @@
 
 A connection says who it is with its first PDU, the A-ASSOCIATE-RQ. Until all of it has come, it
 costs a socket here, and what of it has come: no thread, and none of the places that associations
-have. A check of the port that connects and hangs up costs no more.
+have. The same goes for the handshake of TLS, where it is spoken. A check of the port that connects
+and hangs up costs no more.
 """
 
 import logging
 import selectors
 import socket
+import ssl
 import threading
 import time
 from collections import Counter
@@ -19,6 +21,7 @@ from typing import Any
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.pynetdicom_bounds import ASSOCIATE_RQ, HEADER, LONGEST_REQUEST, PDU_SECONDS
 from app.pacs.node.seldom import Seldom
+from app.pacs.node.tls_socket import TlsError, TlsSocket
 from app.reading.clients import key_of
 
 log = logging.getLogger("pneumoscope")
@@ -58,6 +61,7 @@ class Lobby:
         may_connect: Callable[[str], bool],
         begin: Callable[[socket.socket, Any, str, bytes], bool],
         metrics: NodeMetrics,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """
         Args:
@@ -66,9 +70,10 @@ class Lobby:
             begin: begins an association on a connection, from an address, for a peer, by its
                 request; False where there is no room for it.
             metrics: where connections are counted that get no association.
+            tls: of the server, where peers are to speak TLS.
         """
         self._listening, self._metrics = listening, metrics
-        self._may_connect, self._begin = may_connect, begin
+        self._may_connect, self._begin, self._tls = may_connect, begin, tls
         self._waiting: list[_Waiting] = []
         self._seldom = Seldom()
         metrics.waiting.set_function(lambda: len(self._waiting))
@@ -101,6 +106,9 @@ class Lobby:
                     self._accept(selector)
                 elif key.data in self._waiting:
                     self._look_at(selector, key.data)
+                    # Of what is read already there is no further event.
+                    while key.data in self._waiting and _has_more(key.data.connection):
+                        self._look_at(selector, key.data)
             now = time.monotonic()
             for waiting in [w for w in self._waiting if now - w.since >= REQUEST_SECONDS]:
                 self._close(selector, waiting, "silent")
@@ -125,6 +133,8 @@ class Lobby:
             connection.close()
             return
         connection.setblocking(False)
+        if self._tls:
+            connection = TlsSocket(connection, self._tls)
         waiting = _Waiting(connection, address, key_of(address[0]))
         self._waiting.append(waiting)
         selector.register(connection, selectors.EVENT_READ, waiting)
@@ -139,6 +149,9 @@ class Lobby:
         try:
             part = waiting.connection.recv(waiting.expected - len(waiting.request))
         except BlockingIOError:
+            return
+        except TlsError as error:
+            self._close(selector, waiting, error.reason, error.detail)
             return
         except OSError:
             part = b""
@@ -170,17 +183,23 @@ class Lobby:
             log.error("An association could not begin: %s", type(error).__name__)
         connection.close()
 
-    def _close(self, selector: selectors.BaseSelector, waiting: _Waiting, reason: str) -> None:
+    def _close(
+        self, selector: selectors.BaseSelector, waiting: _Waiting, reason: str, detail: str = ""
+    ) -> None:
         self._forget(selector, waiting)
-        self._count(reason)
+        self._count(reason, detail)
         waiting.connection.close()
 
     def _forget(self, selector: selectors.BaseSelector, waiting: _Waiting) -> None:
         selector.unregister(waiting.connection)
         self._waiting.remove(waiting)
 
-    def _count(self, reason: str) -> None:
+    def _count(self, reason: str, detail: str = "") -> None:
         self._metrics.closed.labels(reason).inc()
         # A check of the port does it every few seconds, and means no harm.
         if reason != "hung_up":
-            self._seldom.warn(f"Closing connections: {reason}.")
+            self._seldom.warn(f"Closing connections: {reason}{detail and f' ({detail})'}.")
+
+
+def _has_more(connection: socket.socket) -> bool:
+    return isinstance(connection, TlsSocket) and connection.has_more

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from app.audit.record import Record
 from app.dicom_results.instance import KINDS
 from app.errors import NodeError, ServeError
-from app.pacs import stopping
+from app.pacs import stopping, tls
 from app.pacs.destinations import Destination
 from app.pacs.mllp import MllpDestination
 from app.pacs.node.answered import Answered
@@ -46,9 +46,11 @@ async def run(
 
     Raises:
         NodeError: another process holds the spool, or an address cannot be listened on.
+        CertificateError: TLS cannot be spoken.
         RulesError: the rules of what is read cannot be used.
     """
     rules = Rules.load(settings.rules)
+    destinations = _destinations(settings)
     with ExitStack() as resources:
         spool = _spool(settings)
         resources.callback(spool.close)
@@ -65,7 +67,7 @@ async def run(
             resources.callback(record.close)
         selection = Selection(rules, _kinds(settings), record)
         readings = Readings(reader, spool, counted, answered, settings.corrected, selection)
-        deliveries = Deliveries(_destinations(settings), spool, counted)
+        deliveries = Deliveries(destinations, spool, counted)
         async with reader.running(), asyncio.TaskGroup() as parts:
             parts.create_task(readings.run(stop))
             parts.create_task(deliveries.run(stop))
@@ -79,7 +81,7 @@ async def run_until_told(
     """Run until SIGTERM or SIGINT; the arguments are those of `run`.
 
     Raises:
-        NodeError, RulesError: as `run` does.
+        NodeError, CertificateError, RulesError: as `run` does.
     """
     # Malformed messages end pynetdicom's threads with errors that quote them.
     threading.excepthook = _log_type
@@ -117,7 +119,7 @@ def _kinds(settings: NodeSettings) -> Collection[str]:
 
 def _destinations(settings: NodeSettings) -> dict[str, Destination]:
     """Where result files go, by what their names end with."""
-    destinations = {suffix_of(kind): _pacs(settings) for kind in KINDS}
+    destinations = dict.fromkeys(map(suffix_of, KINDS), _pacs(settings))
     if settings.fhir:
         from app.pacs.web.fhir import FhirDestination
 
@@ -135,11 +137,12 @@ def _destinations(settings: NodeSettings) -> dict[str, Destination]:
 
 
 def _pacs(settings: NodeSettings) -> Destination:
+    requesting = tls.requesting(settings)
     if isinstance(settings.destination, str):
         from app.pacs.web.dicomweb import StowDestination
 
         return StowDestination(settings.destination)
-    return StorageDestination(settings.ae_title, settings.destination)
+    return StorageDestination(settings.ae_title, settings.destination, requesting)
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler
 
 from app.errors import NodeError
+from app.pacs.node.tls_socket import TlsSocket
 
 # Type and length of a PDU.
 HEADER = struct.Struct(">BxL")
@@ -93,7 +94,9 @@ class BoundedSocket(AssociationSocket):
     @property
     def ready(self) -> bool:
         """Whether there is something to be read."""
-        return bool(self._unread) or super().ready
+        if self._unread or (isinstance(self.socket, TlsSocket) and self.socket.has_more):
+            return True
+        return super().ready
 
     def recv(self, nr_bytes: int) -> bytearray:
         """Read a PDU's header, or its body, whichever is next.
@@ -138,7 +141,7 @@ class BoundedSocket(AssociationSocket):
             connection.settimeout(left)
             try:
                 part = connection.recv(size - len(found))
-            except TimeoutError:
+            except (BlockingIOError, TimeoutError):
                 continue
             if not part:
                 break

@@ -118,6 +118,17 @@ class NodeSettings(EnvironmentSettings):
     destination: Annotated[str | StorageAddress, NoDecode, BeforeValidator(_destination)] = Field(
         description="PACS that results go to: `AE@host:port`, or the URL of a DICOMweb service"
     )
+    destination_tls_ca: Path | None = Field(
+        None,
+        description="authorities (PEM), of which the PACS must have a certificate: results go over"
+        " TLS, if set",
+    )
+    destination_tls_certificate: Path | None = Field(
+        None, description="certificate (PEM), with its chain, to show to the PACS, if it asks"
+    )
+    destination_tls_key: Path | None = Field(
+        None, description="private key (PEM) of that one, if its file does not hold it"
+    )
     spool: Path = Field(description="folder of the queue, on a disk that outlives a restart")
     ae_title: AeTitle = Field("PNEUMOSCOPE", description="its own AE title")
     called_ae_titles: Annotated[tuple[AeTitle, ...], NoDecode, BeforeValidator(_list)] = Field(
@@ -125,6 +136,17 @@ class NodeSettings(EnvironmentSettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(11112, gt=0, le=65535, description="port to listen on")
+    tls_certificate: Path | None = Field(
+        None,
+        description="certificate (PEM), with its chain, to take associations over TLS with; without"
+        " TLS if unset",
+    )
+    tls_key: Path | None = Field(
+        None, description="private key (PEM) of the certificate, if that file does not hold it"
+    )
+    tls_client_ca: Path | None = Field(
+        None, description="authorities (PEM), of which senders must have a certificate, if set"
+    )
     peers: Annotated[
         tuple[Annotated[Peer, BeforeValidator(_peer)], ...],
         NoDecode,

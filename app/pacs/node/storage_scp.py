@@ -28,7 +28,7 @@ from app.imaging.dicom.file import MeteredFile
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
 from app.imaging.formats import DICOM_MARK, DICOM_PREAMBLE
-from app.pacs import network
+from app.pacs import network, tls
 from app.pacs.node import pynetdicom_bounds
 from app.pacs.node.associations import Associations
 from app.pacs.node.lobby import Lobby
@@ -93,12 +93,16 @@ class StorageScp:
             max_bytes: as large as a data set may be; no more of it is kept in memory.
             spool: where images go.
             metrics: where they are counted.
+
+        Raises:
+            CertificateError: TLS cannot be spoken.
         """
         network.make_no_text()
         process.accept_invalid_values()
         self._settings, self._max_bytes = settings, max_bytes
         self._spool, self._metrics = spool, metrics
         self._peers = Peers(settings.peers)
+        self._tls = tls.accepting(settings)
         self._seldom = Seldom()
         self._called = {settings.ae_title, *settings.called_ae_titles}
         self._entity = entity = AE(settings.ae_title)
@@ -126,7 +130,9 @@ class StorageScp:
         )
         listening = cast("socket.socket", server.socket)
         associations = Associations(server, settings, self._max_bytes, self._metrics)
-        lobby = Lobby(listening, self._peers.may_connect, associations.begin, self._metrics)
+        lobby = Lobby(
+            listening, self._peers.may_connect, associations.begin, self._metrics, self._tls
+        )
         try:
             with self._peers.looked_up(), lobby.open():
                 yield

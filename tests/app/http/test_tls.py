@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -15,32 +14,19 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.errors import ServeError
+from app.errors import CertificateError
 from app.http import tls
 from app.http.connections import MOST_PIPELINED
 from app.settings import Settings
+from tests.app import certificates
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "serve"]
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+pytestmark = certificates.needs_openssl
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of `NAME.pem` and `NAME.key`: ca, server and client of it, and other without it."""
-    folder = tmp_path_factory.mktemp("certificates")
-    _certify(folder, "ca", "-addext", "basicConstraints=critical,CA:TRUE")
-    _certify(folder, "other")
-    by_ca = ["-CA", "ca.pem", "-CAkey", "ca.key"]
-    _certify(folder, "server", *by_ca, "-addext", "subjectAltName=IP:127.0.0.1")
-    _certify(folder, "client", *by_ca)
-    return folder
-
-
-def _certify(folder: Path, name: str, *options: str) -> None:
-    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
-    files = ["-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}"]
-    command = ["openssl", "req", "-x509", "-days", "1", *new_key, *files, *options]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 def test_without_a_certificate_there_is_no_tls() -> None:
@@ -78,7 +64,7 @@ def test_a_wrong_file_is_named(made: Path, changes: dict[str, str | None], sente
     own = {"tls_certificate": made / "server.pem", "tls_key": made / "server.key"}
     paths = {name: value and made / value for name, value in changes.items()}
 
-    with pytest.raises(ServeError) as error:
+    with pytest.raises(CertificateError) as error:
         tls.options(Settings.model_validate(own | paths))
     assert sentence in str(error.value)
 

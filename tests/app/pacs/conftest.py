@@ -1,11 +1,21 @@
 """A PACS, and radiographs for it."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.app import certificates
 from tests.app.pacs.orthanc import PASSWORD, USER, Orthanc
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of certificates, or the test is skipped."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    return certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

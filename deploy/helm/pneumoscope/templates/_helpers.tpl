@@ -16,6 +16,11 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
+{{/* The Secret of a part's files: (dict "root" $ "part" "service"). */}}
+{{- define "pneumoscope.files" -}}
+{{- if eq .part "service" }}{{ .root.Values.existingSecret }}{{ else }}{{ .root.Values.node.existingFiles }}{{ end }}
+{{- end }}
+
 {{/* What both kinds of pods have in common: (dict "root" $ "part" "service"). */}}
 {{- define "pneumoscope.pod" -}}
 serviceAccountName: {{ include "pneumoscope.name" .root }}
@@ -54,10 +59,10 @@ volumes:
     persistentVolumeClaim:
       claimName: {{ .root.Values.record.existingClaim }}
 {{- end }}
-{{- if and .root.Values.existingSecret (eq .part "service") }}
+{{- with include "pneumoscope.files" . }}
   - name: files
     secret:
-      secretName: {{ .root.Values.existingSecret }}
+      secretName: {{ . }}
       defaultMode: 0440
 {{- end }}
 {{- end }}
@@ -87,7 +92,7 @@ securityContext:
   mountPath: /var/lib/pneumoscope
   subPathExpr: $(POD_NAME)
 {{- end }}
-{{- if and .root.Values.existingSecret (eq .part "service") }}
+{{- if include "pneumoscope.files" . }}
 - name: files
   mountPath: /etc/pneumoscope
   readOnly: true

@@ -49,13 +49,19 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
 
 def test_a_reading_is_a_line(recording: httpx.Client, folder: Path, xray: bytes) -> None:
     before = len(_lines(folder))
-    answers = [recording.post(path, files={"file": xray}) for path in ("/predict", "/explain")]
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"X-Request-ID": "ward-7.0815", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    answers = [
+        recording.post(path, files={"file": xray}, headers=headers)
+        for path in ("/predict", "/explain")
+    ]
 
     lines = _lines(folder)[before:]
     model = recording.get("/model").content
     for line, answer in zip(lines, answers, strict=True):
         body = answer.json()
-        assert line["request"] == answer.headers["x-request-id"]
+        assert line["request"] == answer.headers["x-request-id"] == "ward-7.0815"
+        assert line["trace"] == trace
         assert line["caller"] == "ward"
         assert line["input"] == {"sha256": sha256(xray).hexdigest()}
         assert line["answer"] == {name: body[name] for name in line["answer"]}

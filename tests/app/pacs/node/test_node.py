@@ -30,6 +30,7 @@ from app.reading.reader import Reader
 from app.settings import Settings
 from tests.app.conftest import Scripted
 from tests.app.dicom_results import given
+from tests.app.pacs import dcmtk
 from tests.app.pacs.fhir_stub import FhirStub
 from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
 from tests.app.pacs.ris import Ris
@@ -122,6 +123,31 @@ def test_an_image_comes_in_and_its_results_go_out(
     assert [dataset.SOPClassUID for dataset in pacs.datasets] == RESULTS
     assert {dataset.PatientID for dataset in pacs.datasets} == {"4711"}
     assert not [path for path in (tmp_path / "spool").rglob("*/*") if path.is_file()]
+
+
+def test_over_tls_results_wait_for_a_pacs_that_speaks_it(
+    tmp_path: Path, made: Path, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    image = tmp_path / "image.dcm"
+    image.write_bytes(given.source_file())
+    files = {
+        "tls_certificate": made / "server.pem",
+        "tls_key": made / "server.key",
+        "tls_client_ca": made / "ca.pem",
+        "destination_tls_ca": made / "ca.pem",
+        "destination_tls_certificate": made / "client.pem",
+        "destination_tls_key": made / "client.key",
+    }
+    plain = Pacs()
+    with _running(tmp_path, plain, settings, **files) as running:
+        with plain.listening():
+            assert dcmtk.store(running.settings.port, image, *dcmtk.certificate(made, "client"))
+            wait_until(lambda: "TLS with the PACS failed: " in caplog.text, "it is told")
+        pacs = dcmtk.Storescp(tmp_path / "stored", plain.port)
+        with pacs.listening(*dcmtk.certificate(made, "server")):
+            running.waits_for("pneumoscope_node_results_sent_total", 2)
+    assert not plain.stored
+    assert {dataset.SOPClassUID for dataset in pacs.stored} == {*RESULTS}
 
 
 def test_an_image_that_comes_again_gives_the_same_objects(
