@@ -111,8 +111,8 @@ def stability_index(expected: Sequence[int], actual: Sequence[int]) -> float:
     """The population stability index of two samples, which is 0 where they are distributed alike.
 
     It is the sum over bins of (a - e) ln(a / e), where a and e are the bin's shares of the samples
-    (du Pisanie 2023, arXiv:2303.01227, section 2). A bin that one of them leaves empty counts as
-    half an image there, and one that both do not at all.
+    (arXiv:2303.01227 reviews it). A bin that one of them leaves empty counts as half an image
+    there, and one that both do not at all.
 
     Args:
         expected: how many images of the reference are in each bin.
