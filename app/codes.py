@@ -1,4 +1,8 @@
-"""The codes in an answer that programs go by: labels, warnings, and why a person should read on."""
+"""The codes that programs go by.
+
+In an answer: labels, warnings, and why a person should read on. In metrics and tables: what a DICOM
+image says of itself.
+"""
 
 from enum import StrEnum
 
@@ -28,6 +32,30 @@ class WarningCode(StrEnum):
     MULTIPLE_FRAMES = "only_the_first_frame_was_read"
     BURNED_IN_ANNOTATION = "burned_in_annotation"
     CONTRADICTING_POLARITY = "contradicting_polarity"
+
+
+class View(StrEnum):
+    """The projection that a DICOM image is said to be of."""
+
+    AP = "AP"
+    PA = "PA"
+    LATERAL = "lateral"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+
+
+class AgeGroup(StrEnum):
+    """Whom a DICOM image is said to be of, by completed years.
+
+    Groups are so wide that none tells who a patient is.
+    """
+
+    UP_TO_5 = "0-5"
+    UP_TO_17 = "6-17"
+    UP_TO_39 = "18-39"
+    UP_TO_64 = "40-64"
+    FROM_65 = "65+"
+    UNKNOWN = "unknown"
 
 
 # Of what is no image to read, but a result of this program.

@@ -20,6 +20,8 @@ def _within(path: str) -> str:
 Fraction = Annotated[float, Field(ge=0, le=1)]
 RelativePath = Annotated[str, AfterValidator(_within)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Distributions = dict[str, dict[str, Annotated[int, Field(ge=0)]]]
+"""Of each quantity of images, by its name, how many of them are in each bin, by the bin's."""
 
 
 class Part(BaseModel):
@@ -120,6 +122,11 @@ class Manifest(Part):
     files: dict[RelativePath, Sha256] = Field(
         description="SHA-256 of every file of the version but this one"
     )
+    reference: Distributions | None = Field(
+        None,
+        description="how held-out images were distributed, beside which those of a site are seen; "
+        "null in versions that were exported without",
+    )
 
     @property
     def digest(self) -> str:
@@ -131,5 +138,6 @@ class Manifest(Part):
         return hashlib.sha256(self.to_file().encode()).hexdigest()
 
     def to_file(self) -> str:
-        """What `model.json` holds."""
-        return self.model_dump_json(indent=2) + "\n"
+        """What `model.json` holds: older ones have no reference, and keep their digest."""
+        left_out = None if self.reference else {"reference"}
+        return self.model_dump_json(indent=2, exclude=left_out) + "\n"

@@ -28,7 +28,12 @@ class Row:
         lungs_found: whether there are lungs; `lungs_left`, `lungs_top`, `lungs_right` and
             `lungs_bottom` are the box around them, in shares of the image's width and height, and
             `lungs_cut_off` says whether they go on beyond its edge.
+        lungs_share: of the image, that they cover.
         evidence_in_lungs: the share of what argues for the answer that lies in the lungs.
+        novelty: how far the image is from the training images; over 1 it is unlike them.
+        brightness: its mean gray, 0 to 1.
+        view: `AP`, `PA`, `lateral`, `other` or `unknown`, of a DICOM image.
+        age_group: `0-5`, `6-17`, `18-39`, `40-64`, `65+` or `unknown`, likewise.
         model: the name of the model; `model_version` is its version, `model_digest` the SHA-256 of
             its manifest, `engine` and `device` are what computed it.
         profile_digest: the SHA-256 of the site profile whose numbers counted.
@@ -58,7 +63,12 @@ class Row:
     lungs_right: float | None = None
     lungs_bottom: float | None = None
     lungs_cut_off: bool | None = None
+    lungs_share: float | None = None
     evidence_in_lungs: float | None = None
+    novelty: float | None = None
+    brightness: float | None = None
+    view: str | None = None
+    age_group: str | None = None
     model: str | None = None
     model_version: int | None = None
     model_digest: str | None = None
@@ -95,7 +105,12 @@ class Row:
             lungs_right=right,
             lungs_bottom=bottom,
             lungs_cut_off=lungs.cut_off,
+            lungs_share=lungs.share,
             evidence_in_lungs=reading.evidence_in_lungs(reading.target),
+            novelty=reading.novelty,
+            brightness=reading.brightness,
+            view=radiograph.view,
+            age_group=radiograph.age_group,
             seconds=reading.seconds["decode"] + reading.seconds["infer"],
         )
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, TiffTags  # noqa: F401  (registers the tag names)
 from PIL.JpegImagePlugin import JpegImageFile
 
-from app.codes import WarningCode
+from app.codes import AgeGroup, View, WarningCode
 from app.errors import UnreadableImageError, UnsupportedFormatError
 from app.imaging import jpeg, overhead
 from app.imaging.errors import (
@@ -58,6 +58,8 @@ class Radiograph:
         format: `JPEG`, `PNG`, `WEBP`, `TIFF`, `BMP` or `DICOM`, told by content.
         sha256: of the file's bytes, in hexadecimal.
         warnings: what its file or its size tells against it.
+        view: of a DICOM image, what it says; None of others.
+        age_group: of the patient, likewise.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -66,6 +68,8 @@ class Radiograph:
     format: str
     sha256: str
     warnings: tuple[WarningCode, ...] = ()
+    view: View | None = None
+    age_group: AgeGroup | None = None
 
 
 def decode(
@@ -92,12 +96,24 @@ def decode(
     `take` is told how many pixels are about to be decoded, and may wait.
     """
     image_format = known_format(data)
+    view, age_group = None, None
     if image_format == DICOM:
         # Here, since pydicom takes 24 MB and a tenth of a second of a start that may never need it.
+        from app.imaging.dicom.age import age_group_of
+        from app.imaging.dicom.anatomy import view_of
         from app.imaging.dicom.grayscale import to_gray
         from app.imaging.dicom.read import read_dicom
 
-        pixels, warnings = read_dicom(data, max_pixels, take, to_gray)
+        (pixels, view, age_group), warnings = read_dicom(
+            data,
+            max_pixels,
+            take,
+            lambda stored, dataset: (
+                to_gray(stored, dataset),
+                view_of(dataset),
+                age_group_of(dataset),
+            ),
+        )
         height, width = pixels.shape
     else:
         pixels, (width, height), warnings = _read(
@@ -106,7 +122,9 @@ def decode(
     if min(width, height) < MODEL_SIDE:
         warnings = (*warnings, LOW_RESOLUTION)
     sha256 = hashlib.sha256(data).hexdigest()
-    return Radiograph(pixels, width, height, image_format, sha256, warnings)
+    return Radiograph(
+        pixels, width, height, image_format, sha256, warnings, view=view, age_group=age_group
+    )
 
 
 def to_model_input(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -5,14 +5,14 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector
 
-from app.codes import Label, WarningCode
+from app.codes import AgeGroup, Label, View, WarningCode
+from app.reading.drift import EDGES, Drift
 
 # Fine where most readings are.
 _SECONDS = (
     *(0.001, 0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075),
     *(0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-_TENTHS = [tenth / 10 for tenth in range(1, 11)]
 STAGES = ("decode", "queue", "infer", "render")
 # Whose rate an alert asks for before the first of them has come.
 _OF_THE_SERVICE = (
@@ -68,37 +68,48 @@ class Metrics:
         self.probability = Histogram(
             "pneumoscope_probability",
             "Calibrated probability of pneumonia",
-            buckets=_TENTHS,
+            buckets=EDGES["probability"],
             registry=registry,
         )
         # What drifts when images come from elsewhere than the training images did.
         self.prediction_set_size = Histogram(
             "pneumoscope_prediction_set_size",
             "Labels that cannot be ruled out",
-            buckets=(1, 2),
+            buckets=EDGES["prediction_set_size"],
             registry=registry,
         )
         self.novelty = Histogram(
             "pneumoscope_novelty",
             "Distance from the training images, of which the model's limit is 1",
-            buckets=(0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.25, 1.5, 2, 4),
+            buckets=EDGES["novelty"],
             registry=registry,
         )
         self.lung_share = Histogram(
             "pneumoscope_lung_share",
             "Share of the image that the lungs cover",
-            buckets=(0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6),
+            buckets=EDGES["lung_share"],
             registry=registry,
         )
         self.brightness = Histogram(
             "pneumoscope_brightness",
             "Mean gray of the image, 0 to 1",
-            buckets=_TENTHS,
+            buckets=EDGES["brightness"],
             registry=registry,
         )
         self.formats = Counter(
             "pneumoscope_images", "Images read, by file format", ["format"], registry=registry
         )
+        self.views = Counter(
+            "pneumoscope_views", "DICOM images read, by view", ["view"], registry=registry
+        )
+        self.age_groups = Counter(
+            "pneumoscope_age_groups",
+            "DICOM images read, by the patient's age in years",
+            ["age_group"],
+            registry=registry,
+        )
+        self.drift = Drift()
+        registry.register(self.drift)
         self.warnings = Counter(
             "pneumoscope_warnings", "Warnings given with answers", ["code"], registry=registry
         )
@@ -139,6 +150,10 @@ class Metrics:
             self.stage_seconds.labels(stage)
         for label in Label:
             self.predictions.labels(label)
+        for view in View:
+            self.views.labels(view)
+        for age_group in AgeGroup:
+            self.age_groups.labels(age_group)
         for warning in WarningCode:
             self.warnings.labels(warning)
         for code in _OF_THE_SERVICE:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from app.reading.site_profile import SiteProfile
-from model_store.manifest import Conformal, Manifest
+from model_store.manifest import Conformal, Distributions, Manifest
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,8 @@ class Model:
     def conformal(self) -> Conformal:
         """What conformal prediction excludes, by the model's own probability."""
         return (self.profile or self.manifest.calibration).conformal
+
+    @property
+    def reference(self) -> Distributions | None:
+        """How images should be distributed, where that was measured."""
+        return (self.profile or self.manifest).reference

@@ -22,7 +22,7 @@ from app.imaging.picture import picture
 from app.imaging.room import PixelRoom
 from app.inference.batcher import Batcher
 from app.inference.contract import OUTPUTS, Engine
-from app.reading import admission, stages
+from app.reading import admission, drift, stages
 from app.reading.admission import Place, Room, Turns
 from app.reading.limits import Limits
 from app.reading.metrics import Metrics
@@ -36,8 +36,6 @@ log = logging.getLogger("pneumoscope")
 
 # A picture of more pixels than this many squares of its longest side is reduced before it waits.
 _KEPT = 2
-# Of rows and columns, for the mean gray: all of them would take a millisecond.
-_SAMPLED = 8
 T = TypeVar("T")
 
 
@@ -76,6 +74,7 @@ class Reader:
         metrics.queue_depth.set_function(lambda: self._batcher.waiting)
         metrics.in_flight.set_function(lambda: self._room.taken)
         metrics.in_flight_limit.set(limits.max_in_flight)
+        metrics.drift.compare_with(self.model.reference)
         metrics.ready.set_function(lambda: self._ready)
         # As many decoded images as keep the engine busy: others wait as the bytes of their files,
         # which are smaller.
@@ -249,17 +248,23 @@ class Reader:
         return result
 
     def _count(self, reading: Reading) -> None:
-        self._metrics.predictions.labels(reading.label).inc()
-        self._metrics.probability.observe(reading.probability)
-        self._metrics.prediction_set_size.observe(len(reading.prediction_set))
-        self._metrics.novelty.observe(reading.novelty)
-        self._metrics.lung_share.observe(reading.lungs.share)
-        self._metrics.brightness.observe(
-            reading.radiograph.pixels[::_SAMPLED, ::_SAMPLED].mean() / 255
-        )
-        self._metrics.formats.labels(reading.radiograph.format).inc()
+        metrics, radiograph = self._metrics, reading.radiograph
+        metrics.predictions.labels(reading.label).inc()
+        metrics.probability.observe(reading.probability)
+        metrics.prediction_set_size.observe(len(reading.prediction_set))
+        metrics.novelty.observe(reading.novelty)
+        metrics.lung_share.observe(reading.lungs.share)
+        metrics.brightness.observe(reading.brightness)
+        metrics.formats.labels(radiograph.format).inc()
+        if radiograph.view:
+            metrics.views.labels(radiograph.view).inc()
+        if radiograph.age_group:
+            metrics.age_groups.labels(radiograph.age_group).inc()
         for code in reading.warnings:
-            self._metrics.warnings.labels(code).inc()
+            metrics.warnings.labels(code).inc()
+        # Images without lungs are refused by default, and in no reference; a warning counts them.
+        if reading.lungs.found:
+            metrics.drift.add(drift.quantities(reading))
 
     async def try_engine(self) -> None:
         """Infer blank images: one, and in batches of every power of two.

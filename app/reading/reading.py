@@ -9,6 +9,9 @@ from app.inference.contract import Answers
 from app.reading.lungs import Floats, Lungs, evidence_in_lungs, find, outline
 from app.reading.model import Model
 
+# Of rows and columns, for the mean gray: all of them would take a millisecond.
+_SAMPLED = 8
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -62,6 +65,11 @@ class Reading:
         """How far the image is from the training images; over 1 it is unlike them."""
         limit = self.model.manifest.calibration.novelty_limit
         return float(self.answers.novelty[0]) / limit
+
+    @property
+    def brightness(self) -> float:
+        """The mean gray of the image, 0 to 1."""
+        return float(self.radiograph.pixels[::_SAMPLED, ::_SAMPLED].mean()) / 255
 
     @property
     def threshold(self) -> float:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import ProfileError
-from model_store.manifest import Conformal, Fraction, Sha256
+from model_store.manifest import Conformal, Distributions, Fraction, Sha256
 
 # The share of PNEUMONIA that a model's own probability is for: its calibration has every label of
 # every set count alike.
@@ -47,6 +47,11 @@ class SiteProfile(BaseModel):
     )
     conformal: Conformal = Field(
         description="a quantile of 1 excludes nothing: too few images of that label were there"
+    )
+    reference: Distributions | None = Field(
+        None,
+        description="how the site's images were distributed, labelled or not, beside which later "
+        "ones are seen; null in profiles that were measured without",
     )
 
     @property
@@ -87,7 +92,9 @@ class SiteProfile(BaseModel):
             ) from None
 
     def _to_file(self) -> str:
-        return self.model_dump_json(indent=2) + "\n"
+        # Profiles that were measured without keep their digest.
+        left_out = None if self.reference else {"reference"}
+        return self.model_dump_json(indent=2, exclude=left_out) + "\n"
 
 
 def at_prevalence(probability: float, before: float, after: float) -> float:

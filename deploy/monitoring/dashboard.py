@@ -3,13 +3,19 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from grafana_foundation_sdk.builders.dashboard import Dashboard, DatasourceVariable, Row
+from grafana_foundation_sdk.builders.bargauge import Panel as Bars
+from grafana_foundation_sdk.builders.dashboard import (
+    Dashboard,
+    DatasourceVariable,
+    QueryVariable,
+    Row,
+)
 from grafana_foundation_sdk.builders.heatmap import Panel as Heatmap
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.builders.stat import Panel as Stat
 from grafana_foundation_sdk.builders.timeseries import Panel as Timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import DataSourceRef
+from grafana_foundation_sdk.models.dashboard import DataSourceRef, VariableRefresh
 
 FILE = Path(__file__).with_name("dashboard.json")
 _SOURCE = "source"
@@ -108,7 +114,32 @@ ROWS: dict[str, list[Graph]] = {
                 "brightness": _mean("pneumoscope_brightness"),
             },
         ),
-        Graph("Formats", "reqps", {"{{format}}": _rate("pneumoscope_images_total", "format")}),
+        Graph(
+            "Formats; of DICOM images also views and ages",
+            "reqps",
+            {
+                "{{format}}": _rate("pneumoscope_images_total", "format"),
+                "view {{view}}": _rate("pneumoscope_views_total", "view"),
+                "aged {{age_group}}": _rate("pneumoscope_age_groups_total", "age_group"),
+            },
+        ),
+        Graph(
+            "Stability index against the reference (0.1: some change, 0.25: much)",
+            "short",
+            {"{{quantity}} of {{instance}}": "pneumoscope_stability_index"},
+        ),
+        *(
+            Graph(
+                f"$quantity of {title}",
+                "percentunit",
+                {"{{bin}}": f'avg by (bin) ({metric}{{quantity="$quantity"}})'},
+                Bars,
+            )
+            for title, metric in (
+                ("the latest images", "pneumoscope_recent_share"),
+                ("the reference", "pneumoscope_reference_share"),
+            )
+        ),
     ],
     "Process": [
         Graph("Memory", "bytes", {"{{instance}}": "process_resident_memory_bytes"}),
@@ -145,6 +176,12 @@ def dashboard() -> str:
         .refresh("30s")
         .time("now-6h", "now")
         .with_variable(DatasourceVariable(_SOURCE).type("prometheus").label("Prometheus"))
+        .with_variable(
+            QueryVariable("quantity")
+            .datasource(source)
+            .query("label_values(pneumoscope_reference_share, quantity)")
+            .refresh(VariableRefresh.ON_DASHBOARD_LOAD)
+        )
     )
     for title, graphs in ROWS.items():
         board = board.with_row(Row(title))

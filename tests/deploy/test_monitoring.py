@@ -13,10 +13,13 @@ import pytest
 
 from app.http.protocol import refusing
 from app.main import create_app
+from app.reading import drift
 from app.settings import Settings
+from model_store.store import resolve
 from tests import synthetic
 from tests.app.conftest import serving, wait_until_ready
 from tests.app.pacs.network import free_port
+from tests.app.reading import profiles
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
@@ -45,13 +48,24 @@ def test_the_dashboard_is_up_to_date(dashboard: dict[str, object]) -> None:
 
 
 @pytest.fixture(scope="module")
+def few_suffice() -> Iterator[None]:
+    """Have an index of a few readings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drift, "LEAST", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
 def prometheus(
-    model_root: Path, tmp_path_factory: pytest.TempPathFactory
+    few_suffice: None, model_root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
     """A client of a Prometheus that has scraped a service which has read an image."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     xray = synthetic.encode(synthetic.chest(7, pneumonia=True))
-    app = create_app(Settings(model_store=model_root, engine="openvino"))
+    profile = folder / "profile.json"
+    reference = {name: dict.fromkeys(bins, 1) for name, bins in drift.BINS.items()}
+    profiles.write(profile, resolve(model_root).manifest, reference=reference)
+    app = create_app(Settings(model_store=model_root, engine="openvino", profile=profile))
     with serving(app, refusing(app)) as service:
         wait_until_ready(service)
         target = f"{service.base_url.host}:{service.base_url.port}"
@@ -108,7 +122,7 @@ def test_every_expression_of_the_dashboard_has_an_answer(
     prometheus: httpx.Client, dashboard: dict[str, list[dict[str, list[dict[str, str]]]]]
 ) -> None:
     expressions = [
-        target["expr"].replace("$__rate_interval", "10s")
+        target["expr"].replace("$__rate_interval", "10s").replace("$quantity", "novelty")
         for panel in dashboard["panels"]
         for target in panel.get("targets", [])
     ]
@@ -129,5 +143,5 @@ def test_no_alert_expression_holds_of_a_service_that_is_well(prometheus: httpx.C
         check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert text.count("alert: ") == 8
+    assert text.count("alert: ") == 9
     assert not asked(prometheus, 'up{job=~"pneumoscope.*"} == 0 or pneumoscope_ready == 0')

@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from model_store.manifest import FILE_NAME, Conformal, LungCriteria, Manifest
-from model_store.store import resolve, sha256
+from model_store.store import read_manifest, resolve, sha256
 from tests.model_store.made import manifest
 
 NORMAL, PNEUMONIA, BOTH = ["NORMAL"], ["PNEUMONIA"], ["NORMAL", "PNEUMONIA"]
@@ -70,3 +71,20 @@ def test_its_digest_is_that_of_the_file_as_sha256sum_has_it() -> None:
     shipped = resolve()
     assert shipped.manifest.digest == sha256(shipped.path / FILE_NAME)
     assert manifest(version=2).digest != manifest().digest
+
+
+def test_a_manifest_without_a_reference_keeps_its_digest(tmp_path: Path) -> None:
+    written = tmp_path / FILE_NAME
+    written.write_text(manifest().to_file())
+    assert "reference" not in written.read_text()
+    assert read_manifest(written).digest == sha256(written)
+
+    told = manifest(reference={"prediction_set_size": {"1": 30, "2": 10, ">2": 0}})
+    written.write_text(told.to_file())
+    assert read_manifest(written) == told
+    assert told.digest == sha256(written) != manifest().digest
+
+
+def test_nobody_is_counted_less_than_once() -> None:
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        manifest(reference={"view": {"AP": -1}})

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.archive.row import Row
+from app.imaging.dicom.age import years_of
 from training.data.datasets import attributes
 from training.data.labelled import LABELS, DataError, Sample
 
@@ -135,7 +136,7 @@ def _names(row: Row, column: str) -> Iterator[str]:
 
 def _sample(row: Row, line: Mapping[str, str]) -> Sample:
     said = {**_header(row), **line}
-    years = attributes.age(said.get("age", ""))
+    years = years_of(said.get("age", ""))
     return Sample(
         Path(row.path),
         LABELS.index(said["label"]),

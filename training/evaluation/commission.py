@@ -1,11 +1,12 @@
 """What `python -m training commission` does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from app.archive import tables
 from training.data import site as sites
 from training.data.labelled import DataError
-from training.evaluation import site_report
+from training.evaluation import reference, site_report
 from training.evaluation.site import measure
 
 PROFILE, REPORT = "profile.json", "report.html"
@@ -37,6 +38,9 @@ def commission(
             f"{table} was read by a site profile: read it again without PNEUMOSCOPE_PROFILE."
         )
     measured = measure(sites.join(rows, labels), sensitivity, prevalence)
+    found = reference.of_rows(rows, measured.profile.conformal)
+    profile = measured.profile.model_copy(update={"reference": found})
+    measured = replace(measured, profile=profile)
     out.mkdir(parents=True, exist_ok=True)
     measured.profile.write(out / PROFILE)
     (out / REPORT).write_text(site_report.page(measured))

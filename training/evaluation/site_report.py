@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from app.reading.drift import LEAST
 from training.evaluation import groups
 from training.evaluation.page import html_page
 from training.evaluation.report import TITLES
@@ -45,6 +46,8 @@ number.
 - **Threshold** {threshold}
 - **Prediction sets** at a coverage of {coverage:g}: quantiles of {normal:.4f} for NORMAL and
   {pneumonia:.4f} for PNEUMONIA.{few}
+- **Reference** of {reference} images, labelled or not, beside which the service sees later ones. It
+  takes {least} to tell drift from chance.
 """
 
 
@@ -93,6 +96,8 @@ def page(measured: Commissioned) -> str:
         few=" A quantile of 1 excludes nothing: there are too few images of that label."
         if is_short
         else "",
+        reference=sum((profile.reference or {}).get("probability", {}).values()),
+        least=LEAST,
     )
     return html_page(title, markdown, Path())
 

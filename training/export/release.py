@@ -19,11 +19,18 @@ import typer
 from app.inference.load import load
 from app.inference.openvino_graph import GRAPH, WEIGHTS
 from app.inference.tensorflow import TensorFlowEngine
-from model_store.manifest import FILE_NAME, Calibration, Manifest, Provenance, Scaling
+from model_store.manifest import (
+    FILE_NAME,
+    Calibration,
+    Distributions,
+    Manifest,
+    Provenance,
+    Scaling,
+)
 from model_store.store import ModelVersion, files, sha256, versions
 from training.data import balance, labelled
 from training.data.datasets import find_all
-from training.evaluation import calibrate, evaluate, explanations
+from training.evaluation import calibrate, evaluate, explanations, reference
 from training.evaluation.answers import infer
 from training.evaluation.measured import to_json
 from training.export import card, openvino_ir
@@ -145,9 +152,11 @@ def add_version(
             ),
             files=digests(path),
         )
-        describe(ModelVersion(path, of_the_model), parts, origin)
+        distributions = describe(ModelVersion(path, of_the_model), parts, origin)
         # Last, since it names every other file, the card and the figures too.
-        manifest = of_the_model.model_copy(update={"files": digests(path)})
+        manifest = of_the_model.model_copy(
+            update={"files": digests(path), "reference": distributions}
+        )
         (path / FILE_NAME).write_text(manifest.to_file())
     return folder / str(version)
 
@@ -199,16 +208,25 @@ def write(
     return calibration, float16_error
 
 
-def describe(version: ModelVersion, parts: dict[str, labelled.Images], origin: Origin) -> None:
-    """Measure a version on the held-out parts, and write metrics, figures and card into it."""
+def describe(
+    version: ModelVersion, parts: dict[str, labelled.Images], origin: Origin
+) -> Distributions:
+    """Measure a version on the held-out parts, and write metrics, figures and card into it.
+
+    Returns how these parts are distributed, as the service sees them.
+    """
     loaded = load(version)
     validation, calibration = parts[labelled.VALIDATION], parts[labelled.CALIBRATION]
-    _, examined = evaluate.examine(version, loaded, validation, version.path, explanations.IMAGES)
-    _, assessed = evaluate.ask(loaded, calibration, version.manifest.calibration)
+    first, examined = evaluate.examine(
+        version, loaded, validation, version.path, explanations.IMAGES
+    )
+    second, assessed = evaluate.ask(loaded, calibration, version.manifest.calibration)
     by_part = {labelled.VALIDATION: examined, labelled.CALIBRATION: assessed}
     told = to_json(by_part | {"lungs": origin.dice})
     (version.path / evaluate.METRICS_FILE).write_text(json.dumps(told, indent=2) + "\n")
     card.write(version.path, version.manifest, examined, assessed, origin.dice, origin.about)
+    answered = [(first, validation.pixels), (second, calibration.pixels)]
+    return reference.of_answers(answered, version.manifest.calibration)
 
 
 @contextmanager

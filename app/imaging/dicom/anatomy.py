@@ -9,6 +9,7 @@ import unicodedata
 
 from pydicom import Dataset
 
+from app.codes import View
 from app.imaging.dicom.attributes import code, items
 
 # By the beginning of a word, since "BILATERAL" is no lateral view and "LATERAL LEFT" is one. Beside
@@ -54,6 +55,10 @@ _OTHER_PARTS = frozenset(
 
 # SNOMED CT, and SNOMED RT as older files have it (PS3.16, CID 4010 and 4031).
 _SNOMED = ("SCT", "SRT", "SNM3", "99SDM")
+_FRONTAL_CODES = {
+    View.AP: {"399348003", "R-10206"},
+    View.PA: {"272479007", "R-10214", "R-40888"},
+}
 _LATERAL_CODES = {"399067008", "399173006", "399198007", "R-102CD", "R-10236", "R-10232"}
 _OTHER_PART_CODES = frozenset(
     [
@@ -92,6 +97,18 @@ def is_lateral(dataset: Dataset) -> bool:
     """Whether ViewPosition or ViewCodeSequence names a lateral view."""
     view = _DECUBITUS.sub("", code(dataset, "ViewPosition"))
     return bool(_LATERAL.search(view)) or bool(_codes(dataset, "ViewCodeSequence") & _LATERAL_CODES)
+
+
+def view_of(dataset: Dataset) -> View:
+    """The projection by ViewPosition, or else by ViewCodeSequence."""
+    if is_lateral(dataset):
+        return View.LATERAL
+    position, codes = code(dataset, "ViewPosition"), _codes(dataset, "ViewCodeSequence")
+    words = re.split(r"[\W_]+", position)
+    for view, meant in _FRONTAL_CODES.items():
+        if view in words or (not position and codes & meant):
+            return view
+    return View.OTHER if position or codes else View.UNKNOWN
 
 
 def is_another_part(dataset: Dataset) -> bool:

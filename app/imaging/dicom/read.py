@@ -85,7 +85,7 @@ def read_dicom(
         data: of the file.
         max_pixels: more are refused.
         take: is told how many pixels are about to be decoded, and may wait.
-        see: what is made of the stored values: `grayscale.to_gray` or `grayscale.to_depth`.
+        see: what is made of the stored values and the attributes, such as `grayscale.to_gray`.
 
     Returns:
         What `see` gives, and what the attributes tell against it.

@@ -92,7 +92,7 @@ def _without_seconds(rows: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any
     """What does not depend on the moment: bfloat16 rounds a batch of another size otherwise."""
     kept = {}
     for path, row in rows.items():
-        changing = ("seconds", "probability", "evidence_in_lungs")
+        changing = ("seconds", "probability", "novelty", "lungs_share", "evidence_in_lungs")
         kept[path] = {name: value for name, value in row.items() if name not in changing}
     return kept
 

@@ -47,6 +47,8 @@ def test_a_row_says_what_the_reading_says(ask: Ask, reader: Reader, xray: bytes)
     assert (row.review, row.reasons) == (reading.review, tuple(reading.reasons))
     assert (row.lungs_left, row.lungs_top, row.lungs_right, row.lungs_bottom) == reading.lungs.box
     assert row.evidence_in_lungs == reading.evidence_in_lungs("pneumonia")
+    assert (row.lungs_share, row.novelty) == (reading.lungs.share, reading.novelty)
+    assert (row.brightness, row.view, row.age_group) == (reading.brightness, None, None)
     assert row.seconds == pytest.approx(reading.seconds["decode"] + reading.seconds["infer"])
     assert (row.model, row.model_version) == ("pneumonia", 1)
     assert row.model_digest == reader.model.digest
@@ -78,6 +80,7 @@ def test_a_dicom_image_has_its_uids(ask: Ask) -> None:
     assert row.study_instance_uid == given.STUDY
     assert row.series_instance_uid == given.SERIES
     assert row.sop_instance_uid == given.IMAGE
+    assert (row.view, row.age_group) == ("unknown", "65+")
 
 
 def test_a_broken_dicom_image_has_them_too(ask: Ask) -> None:

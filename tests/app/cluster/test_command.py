@@ -83,7 +83,7 @@ def _run(environment: dict[str, str], *arguments: object) -> tuple[int, str]:
 def _rows(path: Path) -> dict[str, dict[str, Any]]:
     """The table, without what depends on the moment."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
-    changing = ("seconds", "probability", "evidence_in_lungs")
+    changing = ("seconds", "probability", "novelty", "lungs_share", "evidence_in_lungs")
     return {
         row["path"]: {name: value for name, value in row.items() if name not in changing}
         for row in rows

@@ -1,6 +1,7 @@
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.reading.drift import Quantities
 from app.reading.metrics import Metrics
 
 LABELS = {
@@ -20,6 +21,11 @@ LABELS = {
     "pneumoscope_lung_share": set(),
     "pneumoscope_brightness": set(),
     "pneumoscope_images": {"format"},
+    "pneumoscope_views": {"view"},
+    "pneumoscope_age_groups": {"age_group"},
+    "pneumoscope_stability_index": {"quantity"},
+    "pneumoscope_reference_share": {"quantity", "bin"},
+    "pneumoscope_recent_share": {"quantity", "bin"},
     "pneumoscope_problems": {"code"},
     "pneumoscope_in_flight": set(),
     "pneumoscope_in_flight_limit": set(),
@@ -43,6 +49,9 @@ def touched() -> Metrics:
     metrics.probability.observe(0.05)
     metrics.warnings.labels("low_resolution").inc()
     metrics.formats.labels("PNG").inc()
+    metrics.drift.compare_with({"prediction_set_size": {"1": 150, "2": 50, ">2": 0}})
+    for _ in range(200):
+        metrics.drift.add(Quantities(0.9, 1, None, None, None))
     metrics.model.info({"name": "pneumonia", "version": "1"})
     return metrics
 
@@ -72,6 +81,9 @@ def test_what_prometheus_reads() -> None:
     assert samples["pneumoscope_batch_size_bucket", "4.0"] == 1
     assert samples["pneumoscope_queue_depth",] == 2
     assert samples["pneumoscope_model_info", "pneumonia", "1"] == 1
+    assert samples["pneumoscope_stability_index", "prediction_set_size"] > 0.25
+    assert samples["pneumoscope_reference_share", "2", "prediction_set_size"] == 0.25
+    assert samples["pneumoscope_recent_share", "1", "prediction_set_size"] == 1
 
 
 def test_what_can_be_foreseen_is_zero_from_the_start() -> None:
@@ -79,6 +91,8 @@ def test_what_can_be_foreseen_is_zero_from_the_start() -> None:
 
     assert value("pneumoscope_predictions_total", {"label": "PNEUMONIA"}) == 0
     assert value("pneumoscope_warnings_total", {"code": "lateral_view"}) == 0
+    assert value("pneumoscope_views_total", {"view": "AP"}) == 0
+    assert value("pneumoscope_age_groups_total", {"age_group": "65+"}) == 0
     assert value("pneumoscope_problems_total", {"code": "busy"}) == 0
     assert value("pneumoscope_stage_seconds_count", {"stage": "render"}) == 0
 

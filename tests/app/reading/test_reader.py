@@ -10,10 +10,13 @@ from fastapi import FastAPI
 
 from app.inference.contract import OUTPUTS
 from app.main import create_app
+from app.reading import drift
 from app.settings import Settings
-from model_store.store import ModelError
+from model_store.store import ModelError, resolve
 from tests.answered import SIDE, lungs
 from tests.app.conftest import Scripted, serving, wait_until_ready
+from tests.app.dicom_results import given
+from tests.app.reading import profiles
 
 NO_LUNGS = np.zeros((SIDE, SIDE))
 
@@ -127,6 +130,37 @@ def test_what_is_refused_is_counted_as_no_prediction(
         assert f'pneumoscope_predictions_total{{label="{label}"}} 0.0' in metrics
     assert 'pneumoscope_requests_total{endpoint="/predict",status="422"} 1.0' in metrics
     assert 'pneumoscope_problems_total{code="not_a_chest_xray"} 1.0' in metrics
+
+
+def test_the_latest_readings_are_seen_beside_the_reference(
+    scripted: Scripted, model_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "LEAST", 2)
+    path, chest = tmp_path / "profile.json", given.source_file(ViewPosition="PA")
+    reference = {
+        "view": dict.fromkeys(drift.BINS["view"], 1),
+        "format": dict.fromkeys(drift.BINS["format"], 0) | {"DICOM": 2},
+        "probability": dict.fromkeys(drift.BINS["probability"], 0) | {"0.8": 2},
+    }
+    # Of the model's own probability, not of the one at this prevalence.
+    profiles.write(path, resolve(model_root).manifest, prevalence=0.1, reference=reference)
+    scripted.value = 0.75
+    with serving(create_app(Settings(model_store=model_root, profile=path))) as client:
+        wait_until_ready(client)
+        assert client.post("/predict", files={"file": chest}).status_code == httpx.codes.OK
+        once = client.get("/metrics").text
+        client.post("/predict", files={"file": chest})
+        scripted.outputs = {"lungs": NO_LUNGS}
+        client.post("/predict", files={"file": chest})
+        metrics = client.get("/metrics").text
+
+    assert 'pneumoscope_reference_share{bin="PA",quantity="view"} 0.2' in once
+    assert "pneumoscope_stability_index{" not in once
+    assert 'pneumoscope_stability_index{quantity="format"} 0.0' in metrics
+    assert 'pneumoscope_stability_index{quantity="probability"} 0.0' in metrics
+    assert 'pneumoscope_recent_share{bin="PA",quantity="view"} 1.0' in metrics
+    assert 'pneumoscope_views_total{view="PA"} 2.0' in metrics
+    assert 'pneumoscope_age_groups_total{age_group="65+"} 2.0' in metrics
 
 
 def test_lungs_that_go_on_beyond_the_image_are_told(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,23 @@ def test_a_site_profile_makes_the_label(
     assert reading.probability == pytest.approx(probability)
     assert reading.threshold == pytest.approx(0.25)
     assert (reading.label, reading.prediction_set) == (label, possible)
+
+
+def test_only_the_profile_s_reference_counts_where_there_is_a_profile() -> None:
+    told, own = {"view": {"AP": 3}}, {"view": {"AP": 4}}
+    by_itself = Model(manifest(reference=own), "openvino", "CPU")
+    assert by_itself.reference == own
+    assert replace(by_itself, profile=profiles.profile(reference=told)).reference == told
+    # Its prediction sets are others.
+    assert replace(by_itself, profile=profiles.profile()).reference is None
+
+
+def test_the_brightness_is_the_mean_gray() -> None:
+    half = np.zeros((64, 64), np.uint8)
+    half[:, 32:] = 204
+    reading = judged(0.1)
+    bright = replace(reading, radiograph=replace(reading.radiograph, pixels=half))
+    assert bright.brightness == pytest.approx(0.4)
 
 
 def test_without_a_threshold_of_the_site_the_model_s_is_moved() -> None:

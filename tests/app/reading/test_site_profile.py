@@ -18,6 +18,19 @@ def test_it_outlives_its_file(tmp_path: Path) -> None:
     assert profile().digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_profile_without_a_reference_keeps_its_digest(tmp_path: Path) -> None:
+    path = tmp_path / "profile.json"
+    profile().write(path)
+    # Null is the threshold, where there is none.
+    assert "reference" not in path.read_text()
+    assert '"threshold": null' in path.read_text()
+
+    told = profile(reference={"view": {"AP": 3, "PA": 37}})
+    told.write(path)
+    assert SiteProfile.read(path) == told
+    assert told.digest == hashlib.sha256(path.read_bytes()).hexdigest() != profile().digest
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"prevalence": 0}, {"prevalence": 1}, {"model_digest": "short"}, {"images": 0}, {"name": "x"}],

@@ -24,7 +24,7 @@ def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
 def table(tmp_path: Path) -> Path:
     """Answers to 120 images, with one that failed and one that nobody labelled."""
     rows, labels = drawn(120)
-    failed = row(900, 0, label=None, problem="not_a_chest_xray")
+    failed = row(900, 0, label=None, lungs_found=None, problem="not_a_chest_xray")
     tables.write(tmp_path / "rows.csv", [*rows, failed, row(901, 0.2)])
     lines = [
         {"file": one.path, "label": label, "age": "50" if number % 2 else "5"}
@@ -49,6 +49,11 @@ def test_it_writes_a_profile_and_one_page(table: Path) -> None:
     folder = table.parent / "site"
     profile = SiteProfile.model_validate_json((folder / "profile.json").read_bytes())
     assert (profile.images, profile.prevalence) == (120, 0.1)
+    # With the one that nobody labelled.
+    assert profile.reference
+    assert sum(profile.reference["probability"].values()) == 121
+    assert profile.reference["format"]["PNG"] == 121
+    assert profile.reference.keys().isdisjoint({"view", "age_group"})
     page = (folder / "report.html").read_text()
     assert pages.read(page) == ([], [])
     for told in (
@@ -56,6 +61,7 @@ def test_it_writes_a_profile_and_one_page(table: Path) -> None:
         "1 images that were read have no label",
         "<td>children</td>",
         "<td>adults</td>",
+        "of 121 images, labelled or not",
         "not a medical device",
     ):
         assert told in page

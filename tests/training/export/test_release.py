@@ -16,6 +16,7 @@ import tensorflow as tf
 from app.inference.contract import Answers
 from app.inference.load import load
 from app.inference.openvino_graph import GRAPH, WEIGHTS
+from app.reading import drift, lungs
 from model_store.store import ModelVersion, resolve, sha256, versions
 from tests.training import tiny
 from tests.training.conftest import ORIGIN
@@ -62,6 +63,19 @@ def test_the_manifest_tells_where_the_model_comes_from(
     assert manifest.provenance.images == {name: len(part) for name, part in parts.items()}
     assert (manifest.calibration.images, manifest.calibration.patients) == (40, 40)
     assert 0 < manifest.provenance.float16_error < 0.01
+
+
+def test_the_manifest_tells_how_the_held_out_images_are_distributed(
+    tiny_model: ModelVersion, parts: Parts
+) -> None:
+    reference = tiny_model.manifest.reference
+    assert reference
+    assert reference.keys() == drift.EDGES.keys()
+    held_out = [*parts[labelled.VALIDATION].pixels, *parts[labelled.CALIBRATION].pixels]
+    answered = infer(load(tiny_model), np.stack(held_out))
+    found = [lungs.find(one, tiny_model.manifest.calibration.lungs).found for one in answered.lungs]
+    assert {sum(counts.values()) for counts in reference.values()} == {sum(found)}
+    assert sum(found) > 50
 
 
 def test_a_graph_whose_answers_are_off_is_left_out(

@@ -25,6 +25,7 @@ Wang 2017, arXiv:1705.02315; https://nihcc.app.box.com/v/ChestXray-NIHCC. Its qu
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.imaging.dicom.age import years_of
 from training.data.datasets import attributes
 from training.data.datasets.tables import MINED_WEIGHT, NIH_PATIENT, join, read_table, tell
 from training.data.labelled import LABELS, DataError, Sample
@@ -78,7 +79,7 @@ def label_of(findings: str) -> int | None:
 
 
 def _sample(name: str, label: int, row: Mapping[str, str]) -> Sample:
-    number, years = row[_PATIENT].strip(), attributes.age(row.get(_AGE, ""))
+    number, years = row[_PATIENT].strip(), years_of(row.get(_AGE, ""))
     return Sample(
         Path(name),
         label,

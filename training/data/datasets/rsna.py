@@ -31,6 +31,7 @@ from pathlib import Path
 
 import pydicom
 
+from app.imaging.dicom.age import years_of
 from training.data.datasets import attributes
 from training.data.datasets.tables import NIH_PATIENT, join, read_table, tell
 from training.data.labelled import DataError, Sample
@@ -111,7 +112,7 @@ def _with_header(sample: Sample) -> Sample:
         view, sex, years = (str(header.get(keyword) or "") for keyword in _HEADER)
     except Exception:  # Whatever pydicom raises; `data.load` names what cannot be read.
         return sample
-    age = attributes.age(years)
+    age = years_of(years)
     return replace(
         sample,
         population=attributes.population(age),

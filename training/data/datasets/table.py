@@ -25,6 +25,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
+from app.imaging.dicom.age import years_of
 from training.data.datasets import attributes
 from training.data.datasets.tables import MINED_WEIGHT, check, read_table, tell
 from training.data.labelled import LABELS, DataError, Population, Sample
@@ -67,7 +68,7 @@ def _sample(folder: Path, row: Mapping[str, str]) -> Sample:
     name, label = row.get(_FILE, ""), row.get(_LABEL, "")
     if not name or label not in LABELS:
         raise DataError(f"{folder / TABLE} gives {name!r} the label {label!r}; see {__name__}.")
-    years = attributes.age(row.get("age", ""))
+    years = years_of(row.get("age", ""))
     return Sample(
         folder / name,
         LABELS.index(label),

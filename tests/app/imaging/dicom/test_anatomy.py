@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pydicom import Dataset, Sequence
 
-from app.imaging.dicom.anatomy import is_another_part, is_lateral
+from app.codes import View
+from app.imaging.dicom.anatomy import is_another_part, is_lateral, view_of
 
 
 def dataset(**elements: Any) -> Dataset:
@@ -136,3 +137,33 @@ def test_sequences_that_are_none_say_nothing() -> None:
     odd.add_new("ViewCodeSequence", "LO", "LAT")
     assert not is_lateral(odd)
     assert not is_another_part(odd)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("position", "view"),
+    [
+        *(("AP", View.AP), ("PA", View.PA), ("ap supine", View.AP), ("AP_PORTABLE", View.AP)),
+        *(("CHEST PA", View.PA), ("LL", View.LATERAL), ("PROFIL", View.LATERAL)),
+        *(("LLD", View.OTHER), ("PANORAMA", View.OTHER), ("", View.UNKNOWN)),
+    ],
+)
+def test_the_view_by_its_position(position: str, view: View) -> None:
+    assert view_of(dataset(ViewPosition=position)) == view
+
+
+@pytest.mark.parametrize(
+    ("code", "view"),
+    [
+        *(("399348003", View.AP), ("R-10206", View.AP), ("272479007", View.PA)),
+        *(("R-10214", View.PA), ("399067008", View.LATERAL), ("399135007", View.OTHER)),
+    ],
+)
+def test_the_view_by_its_code(code: str, view: View) -> None:
+    coded_only = dataset(ViewCodeSequence=coded(code, scheme="SRT" if "-" in code else "SCT"))
+    assert view_of(coded_only) == view
+
+
+def test_a_position_counts_more_than_a_code() -> None:
+    assert view_of(dataset(ViewPosition="PA", ViewCodeSequence=coded("399348003"))) == View.PA
+    assert view_of(Dataset()) == View.UNKNOWN
