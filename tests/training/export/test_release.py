@@ -16,7 +16,7 @@ import tensorflow as tf
 from app.inference.contract import Answers
 from app.inference.load import load
 from app.inference.openvino_graph import GRAPH, WEIGHTS
-from app.reading import drift, lungs
+from app.reading import drift
 from model_store.store import ModelVersion, resolve, sha256, versions
 from tests.training import tiny
 from tests.training.conftest import ORIGIN
@@ -71,11 +71,10 @@ def test_the_manifest_tells_how_the_held_out_images_are_distributed(
     reference = tiny_model.manifest.reference
     assert reference
     assert reference.keys() == drift.EDGES.keys()
-    held_out = [*parts[labelled.VALIDATION].pixels, *parts[labelled.CALIBRATION].pixels]
-    answered = infer(load(tiny_model), np.stack(held_out))
-    found = [lungs.find(one, tiny_model.manifest.calibration.lungs).found for one in answered.lungs]
-    assert {sum(counts.values()) for counts in reference.values()} == {sum(found)}
-    assert sum(found) > 50
+    held_out = len(parts[labelled.VALIDATION]) + len(parts[labelled.CALIBRATION])
+    (images,) = {sum(counts.values()) for counts in reference.values()}
+    # Those on which lungs are found.
+    assert 0.75 * held_out < images <= held_out
 
 
 def test_a_graph_whose_answers_are_off_is_left_out(
