@@ -64,7 +64,8 @@ class Batcher:
         for stream in self._streams:
             stream.cancel()
         await asyncio.gather(*self._streams, return_exceptions=True)
-        self._pool.shutdown()
+        # What a client gave up may still be inferred.
+        await asyncio.to_thread(self._pool.shutdown)
         for future in list(self._unanswered):
             if not future.done():
                 future.set_exception(StoppingError())

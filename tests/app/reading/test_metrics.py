@@ -26,6 +26,10 @@ LABELS = {
     "pneumoscope_ready": set(),
     "pneumoscope_model_load_seconds": set(),
     "pneumoscope_model": {"name", "version"},
+    "pneumoscope_model_changes": {"role", "result"},
+    "pneumoscope_shadow_difference": {"version", "shadow"},
+    "pneumoscope_shadow_changed_labels": {"version", "shadow", "from", "to"},
+    "pneumoscope_shadow_dropped": {"reason"},
     "pneumoscope_build": {"version", "python"},
 }
 
@@ -44,6 +48,8 @@ def touched() -> Metrics:
     metrics.warnings.labels("low_resolution").inc()
     metrics.formats.labels("PNG").inc()
     metrics.model.info({"name": "pneumonia", "version": "1"})
+    metrics.shadow_difference.labels("1", "2").observe(0.1)
+    metrics.shadow_labels.labels("1", "2", "NORMAL", "PNEUMONIA").inc()
     return metrics
 
 

@@ -1,0 +1,59 @@
+"""What a loaded model must pass before it answers anybody, on images that are built in.
+
+They are drawn, since no patient's image comes with the program, and a model may well find no lungs
+on them. So this tells whether the files compute what they should on this machine, and not how well
+the model reads: that is for `PNEUMOSCOPE_SHADOW`, on the images that come.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.imaging.decode import MODEL_SIDE
+from app.inference.contract import OUTPUTS, Answers, Engine
+from model_store.manifest import Manifest
+from model_store.store import ModelError
+
+# Of a probability: what 8 bits, bfloat16 or the size of a batch may make of it.
+_TOLERANCE = 0.02
+
+
+def run(engine: Engine, manifest: Manifest) -> None:
+    """Infer the built-in images, one alone, and in batches of every power of two.
+
+    Raises:
+        ModelError: an answer is not finite, a probability is not what the manifest makes of its
+            logit, or it is another one in a larger batch.
+        Exception: whatever the engine raises.
+    """
+    images, of_the_first = _images(), []
+    for power in range(engine.max_batch.bit_length()):
+        answers = engine.infer(np.resize(images, (1 << power, *images.shape[1:])))
+        _check(answers, manifest)
+        of_the_first.append(answers.probability[0])
+    if np.ptp(of_the_first) > _TOLERANCE:
+        raise ModelError("The model's answer to a built-in image depends on its batch.")
+
+
+def _check(answers: Answers, manifest: Manifest) -> None:
+    if not all(np.isfinite(getattr(answers, name)).all() for name in OUTPUTS):
+        raise ModelError("The model's answers to the built-in images are not finite.")
+    scaling = manifest.calibration.scaling
+    log_odds = answers.logit.astype(np.float64) / scaling.temperature + scaling.bias
+    # Without an overflow, unlike 1 / (1 + exp(-x)).
+    expected = (1 + np.tanh(log_odds / 2)) / 2
+    if np.abs(answers.probability - expected).max() > _TOLERANCE:
+        raise ModelError(
+            "The model's probabilities of the built-in images are not what its manifest makes of "
+            "their logits."
+        )
+
+
+def _images() -> npt.NDArray[np.uint8]:
+    """Four images, uint8 `[4, 224, 224, 1]`: two lungs, nothing, a ramp, and noise."""
+    lungs, nothing = (np.full((MODEL_SIDE, MODEL_SIDE), gray, np.uint8) for gray in (160, 0))
+    for x in (70, 154):
+        cv2.ellipse(lungs, (x, 112), (32, 75), 0, 0, 360, 60, cv2.FILLED)
+    ramp = np.tile(np.linspace(0, 255, MODEL_SIDE).astype(np.uint8), (MODEL_SIDE, 1))
+    noise = np.random.default_rng(0).integers(0, 256, ramp.shape, np.uint8)
+    return np.stack([lungs, nothing, ramp, noise])[..., np.newaxis]
