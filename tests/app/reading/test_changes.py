@@ -1,5 +1,6 @@
 """A process that serves while versions of its model come and go."""
 
+import asyncio
 import os
 import shutil
 import signal
@@ -8,13 +9,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.reading.changes import on_hangup
+from app.reading.from_settings import load_reader
+from app.reading.metrics import Metrics
+from app.settings import Settings
 from model_store.manifest import FILE_NAME
 from model_store.store import read_manifest, use
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
@@ -81,10 +86,11 @@ class Service:
         return int(self.client.get("/model").json()["version"])
 
 
-@contextmanager
-def serving(store: Path, folder: Path, **settings: object) -> Iterator[Service]:
-    port, log = free_port(), folder / "log"
-    settings = {"MODEL_STORE": store, "PORT": port, "ENGINE": "openvino", **settings}
+@pytest.fixture(scope="module")
+def service(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose shadow is the newest version."""
+    port, log = free_port(), tmp_path_factory.mktemp("log") / "log"
+    settings = {"MODEL_STORE": store, "PORT": port, "ENGINE": "openvino", "SHADOW": "newest"}
     environment = os.environ | {f"PNEUMOSCOPE_{k}": str(v) for k, v in settings.items()}
     url = f"http://{LOCALHOST}:{port}"
     with (
@@ -133,26 +139,25 @@ class Clients:
 
 
 def test_versions_come_and_go_without_one_failed_request(
-    store: Path, tmp_path: Path, xray: bytes
+    service: Service, store: Path, xray: bytes
 ) -> None:
     broken = release(store, 3, threshold=0.5)
     (broken / "saved_model.pb").write_bytes(b"another")
-    with serving(store, tmp_path) as service:
-        clients = Clients(service, xray)
-        with clients.asking(3):
-            for version in (2, 1):
-                use(store, "pneumonia", version)
-                service.change("changed")
-                assert service.version() == version
-            service.change("unchanged")
-            use(store, "pneumonia", 3)
-            service.change("refused")
-            assert service.version() == 1
-        assert "THE SERVING MODEL WAS REFUSED. The model file" in service.log()
-        assert service.count("pneumoscope_model_info", version="1") == 1
+    clients = Clients(service, xray)
+    with clients.asking(3):
+        for version in (2, 1):
+            use(store, "pneumonia", version)
+            service.change("changed")
+            assert service.version() == version
+        service.change("unchanged")
+        use(store, "pneumonia", 3)
+        service.change("refused")
+        assert service.version() == 1
     use(store, "pneumonia", 1)
     shutil.rmtree(broken)
 
+    assert "THE SERVING MODEL WAS REFUSED. The model file" in service.log()
+    assert service.count("pneumoscope_model_info", version="1") == 1
     assert {answer.status_code for answer in clients.answers} == {200}
     bodies = [answer.json() for answer in clients.answers]
     labels = {1: "PNEUMONIA", 2: "NORMAL"}
@@ -160,45 +165,61 @@ def test_versions_come_and_go_without_one_failed_request(
     assert all(body["label"] == labels[body["model"]["version"]] for body in bodies)
 
 
-def test_a_shadow_is_seen_in_the_metrics_alone(store: Path, tmp_path: Path, xray: bytes) -> None:
-    with serving(store, tmp_path, SHADOW="newest") as service:
+def test_a_shadow_is_seen_in_the_metrics_alone(service: Service, store: Path, xray: bytes) -> None:
+    shadows = service.changes("changed", "shadow")
+    service.change("unchanged")
+    wait_until(lambda: service.changes("changed", "shadow") > shadows, "there is a shadow")
+    before = service.count(DIFFERENCES, version="1", shadow="2")
+    answer = service.client.post("/predict", files={"file": xray}).json()
+    assert answer["model"]["version"] == 1
+    wait_until(lambda: service.count(DIFFERENCES) > before, "the shadow has read")
+    changed = {"version": "1", "shadow": "2", "from": "PNEUMONIA", "to": "NORMAL"}
+    assert service.count("pneumoscope_shadow_changed_labels_total", **changed) > 0
+    assert service.count("pneumoscope_shadow_difference_sum") == pytest.approx(0, abs=0.01)
 
-        def read_by(version: str, shadow: str) -> None:
-            wait_until(lambda: service.changes("changed", "shadow") > 0, "there is a shadow")
-            answer = service.client.post("/predict", files={"file": xray}).json()
-            assert answer["model"]["version"] == int(version)
-            labels = {"version": version, "shadow": shadow}
-            wait_until(lambda: service.count(DIFFERENCES, **labels) > 0, "the shadow has read")
-
-        read_by("1", "2")
-        changed = {"version": "1", "shadow": "2", "from": "PNEUMONIA", "to": "NORMAL"}
-        assert service.samples("pneumoscope_shadow_changed_labels_total") == [(changed, 1)]
-        assert service.count("pneumoscope_shadow_difference_sum") == pytest.approx(0, abs=0.01)
-
-        use(store, "pneumonia", 2)
-        service.change("changed")
-        # The newest now answers itself.
-        wait_until(lambda: service.changes("unchanged", "shadow") == 1, "there is no shadow")
-        read = service.count(DIFFERENCES)
-        assert service.client.post("/predict", files={"file": xray}).is_success
-        assert service.count(DIFFERENCES) == read
+    same = service.changes("unchanged", "shadow")
+    use(store, "pneumonia", 2)
+    service.change("changed")
+    wait_until(lambda: service.changes("unchanged", "shadow") > same, "the newest answers itself")
+    read = service.count(DIFFERENCES)
+    assert service.client.post("/predict", files={"file": xray}).json()["model"]["version"] == 2
+    assert service.count(DIFFERENCES) == read
     use(store, "pneumonia", 1)
 
 
-def test_a_site_profile_changes_with_its_model(store: Path, tmp_path: Path, xray: bytes) -> None:
+def test_a_site_profile_changes_with_its_model(
+    store: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     old, new = (read_manifest(store / "pneumonia" / name / FILE_NAME) for name in ("1", "2"))
     path = tmp_path / "profile.json"
     profiles.write(path, old)
-    with serving(store, tmp_path, PROFILE=path) as service:
-        use(store, "pneumonia", 2)
-        service.change("refused")
-        assert f"The site profile {path} is of pneumonia 1" in service.log()
-        assert service.version() == 1
-        profile = profiles.write(path, new)
-        service.change("changed")
-        answer: dict[str, Any] = service.client.post("/predict", files={"file": xray}).json()
-        assert answer["model"]["version"] == 2
-        assert answer["profile"]["digest"] == profile.digest
-        profiles.write(path, new, prevalence=0.3)
-        service.change("changed")
+    settings = Settings(model_store=store, engine="openvino", profile=path)
+    metrics = Metrics()
+    reader = load_reader(settings, metrics)
+
+    async def told(result: str) -> None:
+        labels = {"role": "serving", "result": result}
+        count = partial(
+            metrics.registry.get_sample_value, "pneumoscope_model_changes_total", labels
+        )
+        before = count()
+        os.kill(os.getpid(), signal.SIGHUP)
+        while count() == before:
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        async with reader.running(), on_hangup(settings, reader, metrics):
+            await reader.ready()
+            use(store, "pneumonia", 2)
+            await told("refused")
+            assert f"The site profile {path} is of pneumonia 1" in caplog.text
+            assert reader.model.version == 1
+            profile = profiles.write(path, new)
+            await told("changed")
+            assert (reader.model.version, reader.model.profile) == (2, profile)
+            profile = profiles.write(path, new, prevalence=0.3)
+            await told("changed")
+            assert reader.model.profile == profile
+
+    asyncio.run(asyncio.wait_for(run(), 60))
     use(store, "pneumonia", 1)
