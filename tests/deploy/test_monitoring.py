@@ -129,5 +129,5 @@ def test_no_alert_expression_holds_of_a_service_that_is_well(prometheus: httpx.C
         check=False,
     )
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert text.count("alert: ") == 8
+    assert text.count("alert: ") == 9
     assert not asked(prometheus, 'up{job=~"pneumoscope.*"} == 0 or pneumoscope_ready == 0')
