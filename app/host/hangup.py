@@ -26,10 +26,11 @@ def heard(hear: Callable[[], object]) -> Iterator[None]:
     if not _SIGHUP or threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = signal.getsignal(_SIGHUP)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(_SIGHUP, hear)
     try:
         yield
     finally:
         loop.remove_signal_handler(_SIGHUP)
-        ignore()
+        signal.signal(_SIGHUP, before)

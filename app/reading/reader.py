@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import TypeVar
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +38,9 @@ _KEPT = 2
 _SAMPLED = 8
 T = TypeVar("T")
 
-# What the request of this task began with, which it also ends with.
-_begun_with: ContextVar[Served | None] = ContextVar("begun_with", default=None)
+# What the request of this task began with, which it also ends with. Contexts are copied to wherever
+# a callback waits, and must not keep the model.
+_begun_with: ContextVar[ref[Served] | None] = ContextVar("begun_with", default=None)
 
 
 class Reader:
@@ -131,18 +133,22 @@ class Reader:
     @property
     def model(self) -> Model:
         """Which one answers the request of this task, or whatever begins now."""
-        return (_begun_with.get() or self._served).model
+        return self._answering().model
 
     async def unused(self) -> None:
         """Wait until no image is read and no request is at work."""
         await self._served.unused()
 
+    def _answering(self) -> Served:
+        begun_with = _begun_with.get()
+        return (begun_with and begun_with()) or self._served
+
     @contextmanager
     def _using(self) -> Iterator[Served]:
         """One model for the block, and for all of the request that it is a part of."""
-        served = _begun_with.get() or self._served
+        served = self._answering()
         with served.used():
-            begun = _begun_with.set(served)
+            begun = _begun_with.set(ref(served))
             try:
                 yield served
             finally:
