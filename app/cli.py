@@ -25,7 +25,7 @@ from app.errors import (
     RulesError,
     VerifyError,
 )
-from app.host import environment, heartbeat, process
+from app.host import environment, hangup, heartbeat, process
 from app.http import tls, tokens
 from app.http.access import warn_if_open
 from app.http.protocol import UNBOUNDED, protocol_for
@@ -35,6 +35,7 @@ from app.reading.from_settings import load_reader, open_model
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
+from model_store import store
 from model_store.store import ModelError
 
 # For what is still at work when the last upload has come.
@@ -74,7 +75,11 @@ def main(
 
 @cli.command(epilog=environment.listed(Settings))
 def serve() -> None:
-    """Serve over HTTP. Environment variables configure it."""
+    """Serve over HTTP. Environment variables configure it.
+
+    SIGHUP has it change to the version of the model that is in use then.
+    """
+    hangup.ignore()
     _log_to_standard_error()
     settings = settings_or_exit(Settings)
     try:
@@ -202,6 +207,23 @@ def install(
     except ModelError as error:
         sys.exit(f"pneumoscope: {error}")
     typer.echo(f"installed {installed.path}")
+
+
+@model.command()
+def use(
+    version: Annotated[int, typer.Argument(min=1, help="The version's number.")],
+) -> None:
+    """Have a version be the one in use, whichever is the newest.
+
+    It is verified first. What runs uses it from its next start on; `serve` also on SIGHUP.
+    """
+    settings = settings_or_exit(Settings).model_copy(update={"model_version": version})
+    try:
+        opened = open_model(settings)
+        store.use(settings.model_store, settings.model_name, version)
+    except ModelError as error:
+        sys.exit(f"pneumoscope: {error}")
+    typer.echo(f"{opened.path} is in use")
 
 
 @model.command()

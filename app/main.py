@@ -23,6 +23,7 @@ from app.http.lingering import Lingering
 from app.http.middleware import HeadAsGet, Observe, UnderPath
 from app.http.routes import docs, explain, page, parts, picture, predict, service
 from app.http.tokens import Tokens
+from app.reading import changes
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
@@ -68,7 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         beating = heartbeat.beating(settings.heartbeat, lambda: reader.is_ready)
-        async with reader.running(), beating:
+        changing = changes.on_hangup(settings, reader, metrics)
+        async with reader.running(), beating, changing:
             yield
         if record:
             record.close()

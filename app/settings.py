@@ -81,7 +81,10 @@ class Settings(EnvironmentSettings):
     model_store: Path = Field(DEFAULT_ROOT, description="folder of the models")
     model_name: str = Field(DEFAULT_NAME, description="model to serve")
     model_version: int | None = Field(
-        None, ge=1, description="version to serve; the newest if unset"
+        None, ge=1, description="version to serve; the one in use, or the newest, if unset"
+    )
+    shadow: Literal["newest"] | Annotated[int, Field(ge=1)] | None = Field(
+        None, description="version to try on the same images in the background, or `newest`"
     )
     model_key: Path | None = Field(
         None, description="public key of who signed the model; no signature is asked for if unset"

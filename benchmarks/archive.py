@@ -24,6 +24,7 @@ from app.inference.contract import Engine
 from app.inference.load import load
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.reading.served import Served
 from benchmarks.images import as_dicom
 from model_store.store import ModelVersion, resolve
 
@@ -58,7 +59,7 @@ def bare(engine: Engine, files: list[Path]) -> Cost:
 
 def archived(model: ModelVersion, engine: Engine, files: list[Path], folder: Path) -> Cost:
     """Read the files' folder into a table, once the model is warm."""
-    reader = Reader(model.manifest, engine, Metrics())
+    reader = Reader(Served(model.manifest, engine), Metrics())
     out = folder / "table.jsonl"
 
     async def read() -> Cost:

@@ -12,6 +12,9 @@ from model_store.manifest import FILE_NAME, Manifest
 DEFAULT_ROOT = Path(__file__).parent
 DEFAULT_NAME = "pneumonia"
 
+# Beside the versions: the number of the one in use.
+IN_USE = "in-use"
+
 _VERSION = re.compile("[1-9][0-9]*")
 
 
@@ -39,10 +42,31 @@ def versions(root: Path = DEFAULT_ROOT, name: str = DEFAULT_NAME) -> list[int]:
     )
 
 
+def use(root: Path, name: str, version: int) -> None:
+    """Have a version in use, whichever is the newest.
+
+    Raises:
+        ModelError: the store cannot be written.
+    """
+    file = root / name / IN_USE
+    written = file.with_name(f".{IN_USE}")
+    try:
+        written.write_text(f"{version}\n")
+        # Nobody reads a half of it.
+        written.replace(file)
+    except OSError as error:
+        raise ModelError(f"{file} cannot be written: {error.strerror}.") from error
+
+
 def resolve(
     root: Path = DEFAULT_ROOT, name: str = DEFAULT_NAME, version: int | None = None
 ) -> ModelVersion:
-    """Open a version, by default the newest, and verify every file in it.
+    """Open a version and verify every file in it.
+
+    Args:
+        root: the store.
+        name: of the model.
+        version: by default the one in use, or the newest where none is named as that.
 
     Raises:
         ModelError: no such version, an invalid manifest, files that do not match it or that it does
@@ -63,7 +87,7 @@ def _resolve(root: Path, name: str, version: int | None) -> ModelVersion:
             "another one, and `pneumoscope model install` puts a model there."
         )
     if version is None:
-        version = found[-1]
+        version = _in_use(root / name) or found[-1]
     if version not in found:
         raise ModelError(f"The model {name!r} has no version {version} in {root}; it has {found}.")
     path = root / name / str(version)
@@ -74,6 +98,16 @@ def _resolve(root: Path, name: str, version: int | None) -> ModelVersion:
         )
     _verify(path, manifest)
     return ModelVersion(path, manifest)
+
+
+def _in_use(folder: Path) -> int | None:
+    file = folder / IN_USE
+    if not file.exists():
+        return None
+    text = file.read_text("ascii", "replace").strip()
+    if not _VERSION.fullmatch(text):
+        raise ModelError(f"The file {file} holds no number of a version.")
+    return int(text)
 
 
 def sha256(path: Path) -> str:

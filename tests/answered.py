@@ -38,8 +38,9 @@ def answers(values: npt.ArrayLike, **outputs: npt.ArrayLike) -> Answers:
     def number(name: str) -> Floats:
         return np.asarray(outputs.get(name, numbers), np.float32)
 
+    shares = np.clip(numbers, 1e-6, 1 - 1e-6)
     return Answers(
-        logit=number("logit"),
+        logit=np.asarray(outputs.get("logit", np.log(shares / (1 - shares))), np.float32),
         probability=number("probability"),
         cam=each("cam"),
         lungs=each("lungs"),

@@ -10,7 +10,7 @@ from scipy.stats import binom
 from app.imaging.decode import DEFAULT_PICTURE_SIDE, decode, to_model_input
 from app.inference.contract import OUTPUTS, Answers, Engine
 from app.inference.load import load
-from app.reading import lungs
+from app.reading import lungs, trial
 from model_store.store import ModelVersion, resolve
 from tests import pages, synthetic
 from training.data import labelled, negatives
@@ -39,6 +39,15 @@ def _answers(loaded: Engine, pixels: Pixels) -> Answers:
     return Answers(
         *(np.concatenate([getattr(answers, name) for answers in single]) for name in OUTPUTS)
     )
+
+
+def test_it_passes_the_trial_and_finds_lungs_there(
+    shipped: ModelVersion, engines: tuple[Engine, Engine]
+) -> None:
+    trial.run(engines[1], shipped.manifest)
+    for engine in engines:
+        mean_chest = engine.infer(trial.built_in_images()[:1])
+        assert lungs.find(mean_chest.lungs[0], shipped.manifest.calibration.lungs).found
 
 
 def _assert_agreement(

@@ -64,7 +64,10 @@ class Batcher:
         for stream in self._streams:
             stream.cancel()
         await asyncio.gather(*self._streams, return_exceptions=True)
-        self._pool.shutdown()
+        # They refer to this, and would keep the model until Python looks for cycles.
+        self._streams.clear()
+        # What a client gave up may still be inferred.
+        await asyncio.to_thread(self._pool.shutdown)
         for future in list(self._unanswered):
             if not future.done():
                 future.set_exception(StoppingError())

@@ -8,13 +8,19 @@ from app.inference.contract import Choice, Engine
 from model_store.store import ModelError, ModelVersion
 
 
-def load(model: ModelVersion, choice: Choice = "auto", mixed_precision: bool = False) -> Engine:
+def load(
+    model: ModelVersion,
+    choice: Choice = "auto",
+    mixed_precision: bool = False,
+    background: bool = False,
+) -> Engine:
     """Load a verified model version into the chosen engine.
 
     Args:
         model: the version.
         choice: of the engine.
         mixed_precision: of a GPU; OpenVINO has its own way.
+        background: whether all else on the CPU comes first; a GPU knows no such order.
 
     Raises:
         ModelError: the engine is not installed, or the model does not keep the contract.
@@ -29,7 +35,8 @@ def load(model: ModelVersion, choice: Choice = "auto", mixed_precision: bool = F
     from app.inference import openvino_graph
     from app.inference.openvino import OpenVINOEngine
 
-    return OpenVINOEngine(model.path, openvino_graph.GRAPH in model.manifest.files)
+    prepared = openvino_graph.GRAPH in model.manifest.files
+    return OpenVINOEngine(model.path, prepared, background)
 
 
 def _tensorflow_sees_a_gpu() -> bool:

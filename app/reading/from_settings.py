@@ -1,4 +1,4 @@
-"""The model that the settings name, opened and checked, and a reader of it."""
+"""The models that the settings name, opened and checked, and a reader of the one that answers."""
 
 import logging
 import time
@@ -8,11 +8,12 @@ from app.inference.load import load
 from app.reading.limits import Limits
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.reading.served import Served
 from app.reading.site_profile import SiteProfile
 from app.settings import Settings
 from model_store.manifest import Manifest
 from model_store.signature import check_signature
-from model_store.store import ModelVersion, resolve
+from model_store.store import ModelVersion, resolve, versions
 
 log = logging.getLogger("pneumoscope")
 
@@ -30,29 +31,53 @@ def open_model(settings: Settings) -> ModelVersion:
 
 
 def load_reader(settings: Settings, metrics: Metrics) -> Reader:
-    """Load the model.
+    """Load the model, and make a reader of it.
 
     Raises:
         ModelError: as `open_model`, or it breaks the contract.
         ProfileError: as `open_profile`.
     """
-    started = time.monotonic()
     version = open_model(settings)
     profile = open_profile(settings, version.manifest)
-    loaded = load(version, settings.engine, settings.mixed_precision)
-    reader = Reader(version.manifest, loaded, metrics, limits(settings), profile)
-    model = reader.model
-    metrics.model.info(
-        {
-            "name": model.name,
-            "version": str(model.version),
-            "engine": model.engine,
-            "device": model.device,
-            "digest": model.digest,
-        }
-    )
-    metrics.model_load_seconds.set(time.monotonic() - started)
-    return reader
+    return Reader(load_model(settings, version, profile, metrics), metrics, limits(settings))
+
+
+def load_model(
+    settings: Settings, version: ModelVersion, profile: SiteProfile | None, metrics: Metrics
+) -> Served:
+    """Load what `open_model` and `open_profile` gave.
+
+    Raises:
+        ModelError: it cannot be loaded, or breaks the contract.
+    """
+    started = time.monotonic()
+    engine = load(version, settings.engine, settings.mixed_precision)
+    seconds = time.monotonic() - started
+    return Served(version.manifest, engine, profile, metrics.batch_size.observe, seconds)
+
+
+def open_shadow(settings: Settings) -> ModelVersion | None:
+    """The version that is tried in the background, as `open_model` opens one, if any is wanted.
+
+    Raises:
+        ModelError: as `open_model`.
+    """
+    version = settings.shadow
+    if version == "newest":
+        version = max(versions(settings.model_store, settings.model_name), default=None)
+    if version is None:
+        return None
+    return open_model(settings.model_copy(update={"model_version": version}))
+
+
+def load_shadow(settings: Settings, version: ModelVersion) -> Served:
+    """Load what `open_shadow` gave; the site profile is of the model that answers.
+
+    Raises:
+        ModelError: it cannot be loaded, or breaks the contract.
+    """
+    engine = load(version, settings.engine, settings.mixed_precision, True)
+    return Served(version.manifest, engine)
 
 
 def open_profile(settings: Settings, manifest: Manifest) -> SiteProfile | None:

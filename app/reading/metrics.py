@@ -134,10 +134,35 @@ class Metrics:
         self.ready = Gauge("pneumoscope_ready", "1 once the warm-up has passed", registry=registry)
         self.model_load_seconds = Gauge(
             "pneumoscope_model_load_seconds",
-            "Seconds to verify and load the model",
+            "Seconds to load the model",
             registry=registry,
         )
         self.model = Info("pneumoscope_model", "The model that answers", registry=registry)
+        self.model_changes = Counter(
+            "pneumoscope_model_changes",
+            "Times that a model was to answer, or to read in the background",
+            ["role", "result"],
+            registry=registry,
+        )
+        self.shadow_difference = Histogram(
+            "pneumoscope_shadow_difference",
+            "Absolute difference of the probabilities of a shadow and of the model that answers",
+            ["version", "shadow"],
+            buckets=(0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),
+            registry=registry,
+        )
+        self.shadow_labels = Counter(
+            "pneumoscope_shadow_changed_labels",
+            "Images to which a shadow gave another label than the model that answers",
+            ["version", "shadow", "from", "to"],
+            registry=registry,
+        )
+        self.shadow_dropped = Counter(
+            "pneumoscope_shadow_dropped",
+            "Images that a shadow did not read",
+            ["reason"],
+            registry=registry,
+        )
         self.build = Info("pneumoscope_build", "The program that answers", registry=registry)
         self.build.info({"version": version("pneumoscope"), "python": platform.python_version()})
         # Memory, CPU seconds and open files.
@@ -158,3 +183,8 @@ class Metrics:
             self.warnings.labels(warning)
         for code in _OF_THE_SERVICE:
             self.problems.labels(code)
+        for role in ("serving", "shadow"):
+            for result in ("changed", "unchanged", "refused"):
+                self.model_changes.labels(role, result)
+        for reason in ("no_time", "failed"):
+            self.shadow_dropped.labels(reason)

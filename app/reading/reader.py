@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -16,21 +17,18 @@ import numpy.typing as npt
 from app.errors import NoLungsError, NotReadyError
 from app.host import cores
 from app.imaging import overlay
-from app.imaging.decode import MODEL_SIDE, Radiograph, decode, to_model_input
+from app.imaging.decode import Radiograph, decode, to_model_input
 from app.imaging.depth import Depth
 from app.imaging.picture import picture
 from app.imaging.room import PixelRoom
-from app.inference.batcher import Batcher
-from app.inference.contract import OUTPUTS, Engine
 from app.reading import admission, drift, stages
 from app.reading.admission import Place, Room, Turns
 from app.reading.limits import Limits
 from app.reading.metrics import Metrics
 from app.reading.model import Model
 from app.reading.reading import Reading, judge
-from app.reading.site_profile import SiteProfile
-from model_store.manifest import Manifest
-from model_store.store import ModelError
+from app.reading.served import Served
+from app.reading.shadow import Shadow
 
 log = logging.getLogger("pneumoscope")
 
@@ -38,47 +36,41 @@ log = logging.getLogger("pneumoscope")
 _KEPT = 2
 T = TypeVar("T")
 
+# What the request of this task began with, which it also ends with. Contexts are copied to wherever
+# a callback waits, and must not keep the model.
+_begun_with: ContextVar[ref[Served] | None] = ContextVar("begun_with", default=None)
+
 
 class Reader:
-    """The model behind its batcher, and the threads that decode and render.
+    """The model that answers, and the threads that decode and render.
 
     Attributes:
-        model: which one.
         limits: what it takes on.
         in_flight: images that keep it busy when they are read at once.
+        shadow: another model, which is tried on the same images.
     """
 
-    def __init__(
-        self,
-        manifest: Manifest,
-        engine: Engine,
-        metrics: Metrics,
-        limits: Limits | None = None,
-        profile: SiteProfile | None = None,
-    ) -> None:
+    def __init__(self, served: Served, metrics: Metrics, limits: Limits | None = None) -> None:
         """Prepare to read.
 
         Args:
-            manifest: the model's.
-            engine: the model, loaded.
+            served: the model.
             metrics: where readings are counted.
             limits: what may be held at once.
-            profile: of the site that the model reads for.
         """
         self.limits = limits = limits or Limits()
-        self.model = Model(manifest, engine.name, engine.device, profile)
-        self._engine, self._metrics = engine, metrics
+        self.shadow: Shadow | None = None
+        self._metrics = metrics
         self._ready = False
         self._room = Room(limits.max_in_flight, limits.max_bytes_in_flight)
-        self._batcher = Batcher(engine, metrics.batch_size.observe)
-        metrics.queue_depth.set_function(lambda: self._batcher.waiting)
+        self._take(served)
+        metrics.queue_depth.set_function(lambda: self._served.waiting)
         metrics.in_flight.set_function(lambda: self._room.taken)
         metrics.in_flight_limit.set(limits.max_in_flight)
-        metrics.drift.compare_with(self.model.reference)
         metrics.ready.set_function(lambda: self._ready)
         # As many decoded images as keep the engine busy: others wait as the bytes of their files,
         # which are smaller.
-        decoded = 2 * engine.streams * engine.max_batch
+        decoded = 2 * served.engine.streams * served.engine.max_batch
         self._decoded = Turns(decoded)
         threads = cores.available()
         # With one more for each thread, whose file is fetched.
@@ -90,15 +82,76 @@ class Reader:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve while the block runs; ready once the warm-up has passed."""
-        self._batcher.start()
+        self._served.start()
         self._warming_up = asyncio.create_task(self._warm_up())
         try:
             yield
         finally:
             self._warming_up.cancel()
             await asyncio.gather(self._warming_up, return_exceptions=True)
-            await self._batcher.stop()
+            await self._served.stop()
             self._pool.shutdown()
+
+    async def change_to(self, served: Served) -> None:
+        """Have another model answer whatever begins from now on.
+
+        It returns once the model before has answered what it had begun, and was stopped.
+
+        Args:
+            served: the model.
+
+        Raises:
+            ModelError: it does not pass its trial, and everything is as before.
+            Exception: likewise, whatever its engine raises.
+        """
+        await served.try_out()
+        served.start()
+        before = self._served
+        self._take(served)
+        self._ready = True
+        try:
+            await before.unused()
+        finally:
+            await before.stop()
+
+    def _take(self, served: Served) -> None:
+        self._served = served
+        model = served.model
+        self._metrics.model.info(
+            {
+                "name": model.name,
+                "version": str(model.version),
+                "engine": model.engine,
+                "device": model.device,
+                "digest": model.digest,
+            }
+        )
+        self._metrics.model_load_seconds.set(served.seconds)
+        self._metrics.drift.compare_with(model.reference)
+
+    @property
+    def model(self) -> Model:
+        """Which one answers the request of this task, or whatever begins now."""
+        return self._answering().model
+
+    async def unused(self) -> None:
+        """Wait until no image is read and no request is at work."""
+        await self._served.unused()
+
+    def _answering(self) -> Served:
+        begun_with = _begun_with.get()
+        return (begun_with and begun_with()) or self._served
+
+    @contextmanager
+    def _using(self) -> Iterator[Served]:
+        """One model for the block, and for all of the request that it is a part of."""
+        served = self._answering()
+        with served.used():
+            begun = _begun_with.set(ref(served))
+            try:
+                yield served
+            finally:
+                _begun_with.reset(begun)
 
     @property
     def is_ready(self) -> bool:
@@ -142,7 +195,8 @@ class Reader:
         """
         self.check_ready()
         async with self._room.place() as place:
-            yield place
+            with self._using():
+                yield place
 
     async def read(self, data: bytes) -> Reading:
         """Read an image file's bytes.
@@ -164,10 +218,11 @@ class Reader:
             return radiograph, image
 
         came = time.perf_counter()
-        async with self._decoded.taken():
-            radiograph, image = await self.timed("decode", seconds, prepare)
-            waited = time.perf_counter() - came - seconds["decode"]
-            answers, queued, inferred = await self._batcher.infer(image)
+        with self._using() as served:
+            async with self._decoded.taken():
+                radiograph, image = await self.timed("decode", seconds, prepare)
+                waited = time.perf_counter() - came - seconds["decode"]
+                answers, queued, inferred = await served.infer(image)
         began = time.perf_counter() - inferred
         stages.passed("queue", came, waited)
         stages.passed("queue", began - queued, queued)
@@ -175,7 +230,9 @@ class Reader:
         seconds |= {"queue": waited + queued, "infer": inferred}
         for stage in ("queue", "infer"):
             self._metrics.stage_seconds.labels(stage).observe(seconds[stage])
-        reading = judge(radiograph, answers, self.model, seconds)
+        reading = judge(radiograph, answers, served.model, seconds)
+        if self.shadow:
+            self.shadow.offer(image, reading)
         if not reading.lungs.found and self.limits.refuse_unsuitable:
             raise NoLungsError
         self._count(reading)
@@ -267,19 +324,8 @@ class Reader:
             metrics.drift.add(drift.quantities(reading))
 
     async def try_engine(self) -> None:
-        """Infer blank images: one, and in batches of every power of two.
-
-        Raises:
-            ModelError: an answer is not finite.
-            Exception: whatever the engine raises.
-        """
-        blank = np.zeros((self._engine.max_batch, MODEL_SIDE, MODEL_SIDE, 1), np.uint8)
-        loop = asyncio.get_running_loop()
-        for power in range(len(blank).bit_length()):
-            infer = partial(self._engine.infer, blank[: 1 << power])
-            answers = await loop.run_in_executor(self._pool, infer)
-            if not all(np.isfinite(getattr(answers, name)).all() for name in OUTPUTS):
-                raise ModelError("The model's answers to a blank image are not finite.")
+        """Try the model that answers on the built-in images, and raise what `trial.run` raises."""
+        await self._served.try_out()
 
     async def _warm_up(self) -> None:
         """Infer before the first client does."""

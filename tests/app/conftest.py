@@ -90,8 +90,10 @@ class Scripted:
         self.value = 0.5
         self.outputs: dict[str, npt.ArrayLike] = {}
         self.error: Exception | None = None
+        self.inferred = 0
 
     def infer(self, images: npt.NDArray[np.uint8]) -> Answers:
+        self.inferred += 1
         assert self.go.wait(30)
         if self.error:
             raise self.error

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from model_store.manifest import FILE_NAME
-from model_store.store import ModelError, resolve, sha256, versions
+from model_store.store import IN_USE, ModelError, resolve, sha256, use, versions
 from tests.model_store.made import FILES, write
 
 
@@ -42,6 +42,31 @@ def test_what_is_no_version(name: str, tmp_path: Path) -> None:
     shutil.copytree(path, path.with_name(name))
     assert versions(tmp_path) == [1]
     assert resolve(tmp_path).path == path
+
+
+def test_the_version_in_use_comes_before_the_newest(tmp_path: Path) -> None:
+    old, new = (write(tmp_path, version=version) for version in (2, 10))
+    use(tmp_path, "pneumonia", 2)
+    assert resolve(tmp_path).path == old
+    assert resolve(tmp_path, version=10).path == new
+    use(tmp_path, "pneumonia", 10)
+    assert [path.name for path in sorted(new.parent.iterdir())] == ["10", "2", IN_USE]
+    assert resolve(tmp_path).path == new
+
+
+@pytest.mark.parametrize("text", ["", "newest", "02", "1\n2", "é"])
+def test_what_is_in_use_is_a_number(text: str, tmp_path: Path) -> None:
+    file = write(tmp_path).with_name(IN_USE)
+    file.write_text(text)
+    assert refusal(tmp_path) == "The file ROOT/pneumonia/in-use holds no number of a version."
+
+
+def test_what_is_in_use_is_there(tmp_path: Path) -> None:
+    write(tmp_path)
+    use(tmp_path, "pneumonia", 3)
+    assert refusal(tmp_path) == "The model 'pneumonia' has no version 3 in ROOT; it has [1]."
+    with pytest.raises(ModelError, match="cannot be written: No such file"):
+        use(tmp_path, "other", 1)
 
 
 def test_a_file_is_no_version(tmp_path: Path) -> None:

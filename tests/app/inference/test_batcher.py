@@ -37,7 +37,7 @@ class FakeEngine:
         if self.failing:
             raise FloatingPointError("the engine failed")
         floats = values.astype(np.float32)
-        found = answers(floats, probability=floats / np.float32(255))
+        found = answers(floats, logit=floats, probability=floats / np.float32(255))
         return replace(found, cam=floats[:, None, None])
 
 

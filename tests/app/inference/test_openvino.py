@@ -1,4 +1,9 @@
+import os
+import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +63,35 @@ def test_threads_get_their_own_answers(engine: OpenVINOEngine) -> None:
         expected = alone[index % len(alone)]
         assert found.logit == expected.logit
         assert np.array_equal(found.cam, expected.cam)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own here")
+def test_in_the_background_it_computes_at_the_lowest_priority(
+    engine: OpenVINOEngine, tiny_model: ModelVersion
+) -> None:
+    images = tiny.drawn(1)
+    tasks = set(os.listdir("/proc/self/task"))
+    background = OpenVINOEngine(tiny_model.path, prepared=True, background=True)
+    before, own = _seconds(), time.thread_time()
+    for _ in range(50):
+        found = background.infer(images)
+    spent = {task: _seconds()[task] - before[task] for task in before}
+    busiest = max(spent, key=lambda task: spent[task])
+
+    assert found.probability == pytest.approx(engine.infer(images).probability, abs=tiny.LOOSE)
+    assert busiest not in tasks
+    assert os.getpriority(os.PRIO_PROCESS, int(busiest)) == 19
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 19
+    assert time.thread_time() - own < spent[busiest]
+
+
+def _seconds() -> dict[str, int]:
+    """CPU time of each thread of this process, in nanoseconds."""
+    found = {}
+    for task in os.listdir("/proc/self/task"):
+        with suppress(FileNotFoundError):
+            found[task] = int(Path(f"/proc/self/task/{task}/schedstat").read_text().split()[0])
+    return found
 
 
 def test_answers_outlive_the_next_inference(engine: OpenVINOEngine) -> None:

@@ -32,6 +32,10 @@ LABELS = {
     "pneumoscope_ready": set(),
     "pneumoscope_model_load_seconds": set(),
     "pneumoscope_model": {"name", "version"},
+    "pneumoscope_model_changes": {"role", "result"},
+    "pneumoscope_shadow_difference": {"version", "shadow"},
+    "pneumoscope_shadow_changed_labels": {"version", "shadow", "from", "to"},
+    "pneumoscope_shadow_dropped": {"reason"},
     "pneumoscope_build": {"version", "python"},
 }
 
@@ -53,6 +57,8 @@ def touched() -> Metrics:
     for _ in range(200):
         metrics.drift.add(Quantities(0.9, 1, None, None, None))
     metrics.model.info({"name": "pneumonia", "version": "1"})
+    metrics.shadow_difference.labels("1", "2").observe(0.1)
+    metrics.shadow_labels.labels("1", "2", "NORMAL", "PNEUMONIA").inc()
     return metrics
 
 

@@ -1,6 +1,8 @@
 """The service while it warms up, when it is full, and when its engine fails."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,8 @@ from fastapi import FastAPI
 from app.inference.contract import OUTPUTS
 from app.main import create_app
 from app.reading import drift
+from app.reading.reader import Reader
+from app.reading.served import Served
 from app.settings import Settings
 from model_store.store import ModelError, resolve
 from tests.answered import SIDE, lungs
@@ -188,3 +192,73 @@ def test_an_output_that_is_not_finite_is_found_before_a_client_meets_it(
 
     with pytest.raises(ModelError, match="not finite"):
         asyncio.run(app.state.reader.try_engine())
+
+
+def test_what_began_with_a_model_ends_with_it_and_then_it_is_gone(
+    scripted: Scripted, app: FastAPI, xray: bytes
+) -> None:
+    other = Scripted()
+    reader: Reader = app.state.reader
+    manifest = reader.model.manifest.model_copy(update={"version": 2})
+    before = weakref.ref(reader._served)
+
+    async def run() -> list[int]:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            await reader.ready()
+            scripted.go.clear()
+
+            async def versions() -> list[int]:
+                files = [("file", xray)] * 2
+                items = (await client.post("/predict/batch", files=files)).json()["items"]
+                return [item["prediction"]["model"]["version"] for item in items]
+
+            begun = asyncio.create_task(versions())
+            inferred = scripted.inferred
+            while scripted.inferred == inferred:
+                await asyncio.sleep(0.001)
+            changing = asyncio.create_task(reader.change_to(Served(manifest, other)))
+            while reader.model.version == 1:
+                await asyncio.sleep(0.001)
+            later = await versions()
+            assert not changing.done()
+            scripted.go.set()
+            await changing
+            found = [*await begun, *later]
+            assert before() is None
+            return found
+
+    gc.collect()
+    # The memory is free at once, not when Python looks for cycles.
+    gc.disable()
+    try:
+        assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 2, 2]
+    finally:
+        gc.enable()
+
+
+def test_a_model_that_fails_its_trial_does_not_take_over(
+    scripted: Scripted, app: FastAPI, xray: bytes
+) -> None:
+    other = Scripted()
+    other.value = float("nan")
+    reader: Reader = app.state.reader
+    manifest = reader.model.manifest.model_copy(update={"version": 2})
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+        ):
+            await reader.ready()
+            with pytest.raises(ModelError, match="not finite"):
+                await reader.change_to(Served(manifest, other))
+            return await client.post("/predict", files={"file": xray})
+
+    answer = asyncio.run(asyncio.wait_for(run(), 30))
+
+    assert answer.json()["model"]["version"] == 1
