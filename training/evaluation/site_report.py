@@ -106,8 +106,11 @@ def _line(name: str, share: Share) -> str:
 
 def _left_out(measured: Commissioned) -> str:
     site = measured.site
+    origins = sorted({sample.label_origin for sample in site.samples} - {""})
     problems = [f"{count} for `{code}`" for code, count in sorted(measured.problems.items())]
     said = [f"Labelled images without an answer: {', '.join(problems) or 'none'}."]
+    if origins:
+        said.insert(0, f"The labels are from: {', '.join(origins)}.")
     if site.without_row:
         said.append(f"{site.without_row} labels are of images that were not read.")
     if site.without_label:

@@ -64,6 +64,21 @@ def test_it_writes_a_profile_and_one_page(table: Path) -> None:
         assert secret not in json.dumps(profile.model_dump(mode="json"))
 
 
+def test_it_says_who_gave_the_labels(table: Path) -> None:
+    rows = tables.read(table)[:120]
+    tables.write(table, [replace(r, path=f"/nih/{n:08}_000.png") for n, r in enumerate(rows)])
+    lines = [
+        {"Image Index": f"{n:08}_000.png", "Finding Labels": finding, "Patient ID": str(n)}
+        for n, finding in enumerate(["No Finding"] * 60 + ["Edema|Pneumonia"] * 60)
+    ]
+    write(table.parent / "labels.csv", lines)
+    status, said = _run(table)
+    assert status == 0, said
+    page = (table.parent / "site" / "report.html").read_text()
+    assert "The labels are from: mined from reports." in page
+    assert "60 of them PNEUMONIA" in page
+
+
 def test_few_images_are_told_how_many_more_it_takes(table: Path) -> None:
     status, _ = _run(table, "--sensitivity", "0.99")
     assert status == 0
