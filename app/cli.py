@@ -261,6 +261,8 @@ def archive(
     if ray and outputs.folders:
         raise typer.BadParameter("A cluster writes the table only.", param_hint="--ray")
     for folder in () if ray else folders:
+        if "://" in folder:
+            raise typer.BadParameter("A URI needs --ray.", param_hint="FOLDER...")
         if not Path(folder).exists():
             raise typer.BadParameter(f"{folder} does not exist.", param_hint="FOLDER...")
 

@@ -68,7 +68,7 @@ def read(path: Path) -> list[Row]:
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror or error}.") from error
     # Each library has its own errors for what is no such table.
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ArchiveError(f"{path} is no table of `pneumoscope archive`.") from error
 
 

@@ -127,6 +127,30 @@ def test_killed_it_goes_on_and_has_the_rows_of_one_machine(
     assert _rows(out) == expected
 
 
+def test_object_storage_is_read(
+    cluster: Any, environment: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("moto.server", reason="pip install 'moto[server]'")
+    from tests.app.cluster.object_storage import serving
+
+    names = ["0.png", "1.png", "broken.png"]
+    out = tmp_path / "out.jsonl"
+    with serving() as storage:
+        storage.put({f"xrays/2019/{name}": (images / name).read_bytes() for name in names})
+        arguments = ["--out", out, "--ray", cluster.address]
+        refused = _run(environment, storage.uri("xrays", key="stranger"), *arguments)
+        status, said = _run(environment, storage.uri("xrays/2019"), *arguments)
+
+    assert refused == (1, f"{refused[1].splitlines()[0]}\n")
+    assert "s3://xrays cannot be listed: the storage refuses the credentials" in refused[1]
+    assert status == 0, said
+    assert {path: row["problem"] for path, row in _rows(out).items()} == {
+        "s3://xrays/2019/0.png": None,
+        "s3://xrays/2019/1.png": None,
+        "s3://xrays/2019/broken.png": "unreadable_image",
+    }
+
+
 def test_a_lost_node_loses_no_row(
     cluster: Any,
     environment: dict[str, str],
