@@ -63,8 +63,17 @@ class SiteProfile(BaseModel):
         return at_prevalence(probability, self.prevalence, MODEL_PREVALENCE)
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(self._to_file())
+        """Write it as JSON, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        partial = path.with_name(f".{path.name}.partial")
+        try:
+            partial.write_text(self._to_file())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -27,7 +27,7 @@ def commission(
     Raises:
         ArchiveError: the table cannot be read.
         DataError: the labels cannot be used, or the answers are not of one model, or by a site
-            profile.
+            profile, or the folder cannot be written.
     """
     rows = tables.read(table)
     if len(models := {row.model_digest for row in rows}) != 1:
@@ -37,6 +37,10 @@ def commission(
             f"{table} was read by a site profile: read it again without PNEUMOSCOPE_PROFILE."
         )
     measured = measure(sites.join(rows, labels), sensitivity, prevalence)
-    out.mkdir(parents=True, exist_ok=True)
-    measured.profile.write(out / PROFILE)
-    (out / REPORT).write_text(site_report.page(measured))
+    # The profile last: where there is one, there is its report.
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / REPORT).write_text(site_report.page(measured))
+        measured.profile.write(out / PROFILE)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
