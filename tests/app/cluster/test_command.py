@@ -130,7 +130,7 @@ def test_killed_it_goes_on_and_has_the_rows_of_one_machine(
 def test_object_storage_is_read(
     cluster: Any, environment: dict[str, str], images: Path, tmp_path: Path
 ) -> None:
-    pytest.importorskip("moto.server", reason="pip install 'moto[server]'")
+    pytest.importorskip("moto.server", reason="pip install 'moto[s3]' flask-cors")
     from tests.app.cluster.object_storage import serving
 
     names = ["0.png", "1.png", "broken.png"]

@@ -7,7 +7,7 @@ import pytest
 from app.cluster import places
 from app.errors import ArchiveError
 
-pytest.importorskip("moto.server", reason="pip install 'moto[server]'")
+pytest.importorskip("moto.server", reason="pip install 'moto[s3]' flask-cors")
 
 from tests.app.cluster.object_storage import Storage, serving
 
