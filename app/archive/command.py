@@ -1,6 +1,7 @@
 """What `pneumoscope archive` does."""
 
 import asyncio
+import os
 import re
 import signal
 from collections.abc import Sequence
@@ -55,7 +56,8 @@ def check(archive: Archive) -> None:
     if _URI.match(str(archive.out)):
         raise ArchiveError("--out: the table is written on this machine: give a path.")
     tables.writer(archive.out)
-    if archive.out.exists() and not archive.journal.exists():
+    # Where these cannot be looked for, the journal cannot be opened either, and says so.
+    if os.path.exists(archive.out) and not os.path.exists(archive.journal):
         raise ArchiveError(f"{archive.out} is there already: remove it, or give another --out.")
     try:
         archive.out.parent.mkdir(parents=True, exist_ok=True)
