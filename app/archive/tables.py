@@ -26,13 +26,13 @@ def writer(path: Path) -> Write:
         ArchiveError: it names none, or one whose library is not installed.
     """
     if path.suffix not in _WRITERS:
-        raise ArchiveError(f"--out: {path.name} ends in none of {', '.join(_WRITERS)}.")
+        raise ArchiveError(f"{path.name} ends in none of {', '.join(_WRITERS)}.")
     if path.suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError as error:
             raise ArchiveError(
-                "--out: Parquet needs pyarrow: pip install 'pneumoscope[archive]'."
+                "Parquet needs pyarrow: pip install 'pneumoscope[archive]'."
             ) from error
     return _WRITERS[path.suffix]
 

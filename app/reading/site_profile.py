@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import ProfileError
+from app.host.files import write_whole
 from model_store.manifest import Conformal, Fraction, Sha256
 
 # The share of PNEUMONIA that a model's own probability is for: its calibration has every label of
@@ -68,12 +69,7 @@ class SiteProfile(BaseModel):
         Raises:
             OSError: it cannot be written.
         """
-        partial = path.with_name(f".{path.name}.partial")
-        try:
-            partial.write_text(self._to_file())
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(path, self._to_file().encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:

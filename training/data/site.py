@@ -95,7 +95,10 @@ def join(rows: Sequence[Row], labels: Path) -> Site:
     )
     for label, title in enumerate(LABELS):
         if all(sample.label != label for sample in site.samples):
-            raise DataError(f"{labels}: no image that was answered has the label {title}.")
+            unread = (
+                f" {without_row} labels are of images that were not read." if without_row else ""
+            )
+            raise DataError(f"{labels}: no image that was answered has the label {title}.{unread}")
     return site
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from app.archive import tables
+from app.host.files import write_whole
 from training.data import site as sites
 from training.data.labelled import DataError
 from training.evaluation import site_report
@@ -40,7 +41,7 @@ def commission(
     # The profile last: where there is one, there is its report.
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / REPORT).write_text(site_report.page(measured))
+        write_whole(out / REPORT, site_report.page(measured).encode())
         measured.profile.write(out / PROFILE)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror}.") from error

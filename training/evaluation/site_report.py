@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from training.evaluation import groups
+from training.evaluation.measured import TITLES
 from training.evaluation.page import html_page
-from training.evaluation.report import TITLES
 from training.evaluation.site import Commissioned, Share, predictive_values
 
 _REPORT = """\

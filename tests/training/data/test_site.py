@@ -69,6 +69,7 @@ def test_a_copy_counts_once(path: Path) -> None:
         ([{"file": "xray.png", "label": "NORMAL"}], "is the end of several files' names"),
         ([*LABELS, {"file": "1/xray.png", "label": "NORMAL"}], "two labels that contradict"),
         (LABELS[:1], "no image that was answered has the label PNEUMONIA"),
+        ([{"file": "a", "label": "NORMAL"}], "NORMAL. 1 labels are of images that were not read"),
     ],
 )
 def test_labels_that_cannot_be_used_are_told(
@@ -143,6 +144,9 @@ def test_what_is_no_table_is_told(path: Path) -> None:
         site.join(ROWS, path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="is not a CSV file in UTF-8"):
+        site.join(ROWS, path)
+    path.write_text('file,label\n"a,NORMAL\n')
+    with pytest.raises(DataError, match="is not a CSV file in UTF-8: unexpected end of data"):
         site.join(ROWS, path)
     with pytest.raises(DataError, match=r"cannot be read: Is a directory\."):
         site.join(ROWS, path.parent)

@@ -101,6 +101,12 @@ def test_answers_by_a_site_profile_are_not_measured(table: Path) -> None:
     assert "read it again without PNEUMOSCOPE_PROFILE." in said
 
 
+def test_a_folder_that_cannot_be_written_is_told(table: Path) -> None:
+    status, said = _run(table, "--out", "/dev/null/site")
+    assert status == 1
+    assert said == "Error: /dev/null/site cannot be written: Not a directory.\n"
+
+
 def test_another_file_is_told_in_one_sentence(table: Path) -> None:
     table.write_text("hello\n1\n")
     status, said = _run(table)

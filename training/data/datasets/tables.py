@@ -52,7 +52,7 @@ def _reader(path: Path) -> Iterator["csv.DictReader[str]"]:
             header = file.readline()
             file.seek(0)
             separator = max(_SEPARATORS, key=header.count)
-            yield csv.DictReader(file, restval="", delimiter=separator)
+            yield csv.DictReader(file, restval="", delimiter=separator, strict=True)
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             raise DataError(f"There is no {path}.") from None
