@@ -1,5 +1,6 @@
 """A site's acceptance test, told in one HTML file."""
 
+from collections import Counter
 from pathlib import Path
 
 from training.evaluation import groups
@@ -35,6 +36,8 @@ A bootstrap cannot leave the images that there are: where its interval ends at 1
 number.
 
 ## For whom
+
+{ages}
 
 {groups}
 
@@ -82,6 +85,7 @@ def page(measured: Commissioned) -> str:
             f"| {TITLES[name]} | {value:.3f} | {low:.3f} to {high:.3f} |"
             for name, (value, (low, high)) in measured.figures.items()
         ),
+        ages=_ages(measured),
         groups=_groups(measured),
         prevalence=f"{profile.prevalence:.3f}",
         positive=f"{positive:.3f}",
@@ -116,6 +120,16 @@ def _left_out(measured: Commissioned) -> str:
     if site.without_label:
         said.append(f"{site.without_label} images that were read have no label.")
     return " ".join(said)
+
+
+def _ages(measured: Commissioned) -> str:
+    """The shares of adults and children, also where they are too few to be measured apart."""
+    found = Counter(sample.population for sample in measured.site.samples)
+    total = found.total()
+    adults, children, unknown = (
+        f"{found[kind]} ({found[kind] / total:.3f})" for kind in ("adult", "child", "unknown")
+    )
+    return f"{adults} images are of adults, {children} of children, {unknown} of unknown age."
 
 
 def _groups(measured: Commissioned) -> str:

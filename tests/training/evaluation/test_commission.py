@@ -54,6 +54,7 @@ def test_it_writes_a_profile_and_one_page(table: Path) -> None:
     for told in (
         "1 for <code>not_a_chest_xray</code>",
         "1 images that were read have no label",
+        "60 (0.500) images are of adults, 60 (0.500) of children, 0 (0.000) of unknown age.",
         "<td>children</td>",
         "<td>adults</td>",
         "not a medical device",
