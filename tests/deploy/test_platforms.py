@@ -94,8 +94,9 @@ def test_mercure_finds_what_it_sends_on(
     with subprocess.Popen(["storescp", "-od", received, str(port)]) as peer:
         wait_until(lambda: _listens(port), "storescp", 30)
         # mercure's own command line.
-        sent = ["dcmsend", LOCALHOST, str(port), "+sd", made, "-aet", "MERCURE", "-aec", "PACS"]
-        sent += ["-nuc", "+sp", "*.dcm", "-to", "60", "+crf", tmp_path / "sent.txt"]
+        sent = ["dcmsend", LOCALHOST, str(port), "+sd", str(made), "-aet", "MERCURE"]
+        sent += ["-aec", "PACS", "-nuc", "+sp", "*.dcm", "-to", "60"]
+        sent += ["+crf", str(tmp_path / "sent.txt")]
         status = subprocess.run(sent, check=False).returncode
         peer.terminate()
     assert status == 0

@@ -138,11 +138,8 @@ def test_object_storage_is_read(
     with serving() as storage:
         storage.put({f"xrays/2019/{name}": (images / name).read_bytes() for name in names})
         arguments = ["--out", out, "--ray", cluster.address]
-        refused = _run(environment, storage.uri("xrays", key="stranger"), *arguments)
         status, said = _run(environment, storage.uri("xrays/2019"), *arguments)
 
-    assert refused == (1, f"{refused[1].splitlines()[0]}\n")
-    assert "s3://xrays cannot be listed: the storage refuses the credentials" in refused[1]
     assert status == 0, said
     assert {path: row["problem"] for path, row in _rows(out).items()} == {
         "s3://xrays/2019/0.png": None,
