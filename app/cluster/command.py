@@ -26,6 +26,8 @@ from app.settings import Settings
 
 # Ray tells its makers how it is used, unless told not to before it is imported.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Errors of its own core, which tell a user nothing, would go to standard error.
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
 import ray.data

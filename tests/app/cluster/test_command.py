@@ -141,6 +141,7 @@ def test_object_storage_is_read(
         status, said = _run(environment, storage.uri("xrays/2019"), *arguments)
 
     assert status == 0, said
+    assert "core_worker" not in said
     assert {path: row["problem"] for path, row in _rows(out).items()} == {
         "s3://xrays/2019/0.png": None,
         "s3://xrays/2019/1.png": None,
