@@ -43,6 +43,7 @@ from app.imaging.overlay import Target
 from app.reading import reader as serving
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
+from app.reading.model import Model
 from app.reading.reading import Reading
 from app.settings import Settings
 from model_store.store import ModelError
@@ -99,6 +100,11 @@ class Reader:
         chosen = {"model_store": root, "model_version": version}
         settings |= {name: value for name, value in chosen.items() if value is not None}
         return cls(Settings(**settings))
+
+    @property
+    def model(self) -> Model:
+        """Which one reads: its name, version and digest, and the engine that computes it."""
+        return self._reader.model
 
     def read(self, image: Image) -> Reading:
         """Read one image.

@@ -277,7 +277,7 @@ def archive(
     `serve` configure the model. Ends with 0 once the table is written, whatever its rows say, with
     1 where it is not, and with 2 where the command itself is wrong.
     """
-    from app.archive import command
+    from app.archive import command, files
     from app.archive.outputs import Outputs
 
     settings = settings_or_exit(Settings)
@@ -286,8 +286,13 @@ def archive(
     if ray and outputs.folders:
         raise typer.BadParameter("A cluster writes the table only.", param_hint="--ray")
     for folder in () if ray else folders:
-        if not Path(folder).exists():
-            raise typer.BadParameter(f"{folder} does not exist.", param_hint="FOLDER...")
+        if "://" in folder:
+            raise typer.BadParameter("A URI needs --ray.", param_hint="FOLDER...")
+        try:
+            files.check(folder)
+        except OSError as error:
+            said = f"{folder} cannot be read: {error.strerror}."
+            raise typer.BadParameter(said, param_hint="FOLDER...") from error
 
     async def work(reader: Reader) -> None:
         async with reader.running():

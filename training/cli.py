@@ -252,7 +252,8 @@ def commission(
     labels: Annotated[
         Path,
         typer.Option(
-            help="CSV of label, and of file, sop_instance_uid or sha256; see docs/data.md"
+            help="CSV of label, and of file, sop_instance_uid or sha256, or the RSNA's or"
+            " NIH's table; see docs/commission.md"
         ),
     ],
     out: Annotated[

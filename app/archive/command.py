@@ -1,6 +1,8 @@
 """What `pneumoscope archive` does."""
 
 import asyncio
+import os
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +16,9 @@ from app.archive.readings import Readings
 from app.errors import ArchiveError
 from app.reading.limits import Limits
 from app.reading.reader import Reader
+
+# As a path has it, with a single slash.
+_URI = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 STOPPED = "Stopped before the end; the same command goes on from here."
 
@@ -48,8 +53,11 @@ def check(archive: Archive) -> None:
     Raises:
         ArchiveError: they cannot.
     """
+    if _URI.match(str(archive.out)):
+        raise ArchiveError("--out: the table is written on this machine: give a path.")
     tables.writer(archive.out)
-    if archive.out.exists() and not archive.journal.exists():
+    # Where these cannot be looked for, the journal cannot be opened either, and says so.
+    if os.path.exists(archive.out) and not os.path.exists(archive.journal):
         raise ArchiveError(f"{archive.out} is there already: remove it, or give another --out.")
     try:
         archive.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The files under folders, one after the other, however many there are."""
 
 import os
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,16 @@ def under(folders: Sequence[Path], leaving_out: Collection[Path] = ()) -> Iterat
             yield Found(str(folder))
 
 
+def check(folder: str) -> None:
+    """Pass where a folder can be listed, or is a file.
+
+    Raises:
+        OSError: it is not there, or cannot be.
+    """
+    if stat.S_ISDIR(os.stat(folder).st_mode):
+        os.scandir(folder).close()
+
+
 def _walk(folder: str, left_out: set[str], above: tuple[str, ...]) -> Iterator[Found]:
     real = os.path.realpath(folder)
     if real in left_out or real in above:
@@ -39,9 +50,17 @@ def _walk(folder: str, left_out: set[str], above: tuple[str, ...]) -> Iterator[F
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                if entry.is_dir():
+                if _is_folder(entry):
                     yield from _walk(entry.path, left_out, (*above, real))
                 elif os.path.realpath(entry.path) not in left_out:
                     yield Found(entry.path)
     except OSError as error:
         yield Found(folder, error)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    # A link to itself, or into a folder that is closed, is a file that cannot be opened.
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

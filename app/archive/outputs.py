@@ -4,13 +4,13 @@ A file is named after the SHA-256 of the image that it is about, as the row has 
 whole or not at all, and has the same bytes however often it is written.
 """
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from app.codes import NO_RESULT_IN_A_STUDY
 from app.errors import ArchiveError
+from app.host.files import write_whole
 from app.imaging import overlay
 from app.imaging.formats import DICOM
 from app.reading.reader import Reader
@@ -81,10 +81,7 @@ class Outputs:
 
 
 def _put(path: Path, content: bytes) -> None:
-    partial_path = path.with_name(f".{path.name}.partial")
     try:
-        partial_path.write_bytes(content)
-        os.replace(partial_path, path)
+        write_whole(path, content)
     except OSError as error:
-        partial_path.unlink(missing_ok=True)
         raise ArchiveError(f"{path} cannot be written: {error.strerror}.") from error

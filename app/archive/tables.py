@@ -26,13 +26,13 @@ def writer(path: Path) -> Write:
         ArchiveError: it names none, or one whose library is not installed.
     """
     if path.suffix not in _WRITERS:
-        raise ArchiveError(f"--out: {path.name} ends in none of {', '.join(_WRITERS)}.")
+        raise ArchiveError(f"{path.name} ends in none of {', '.join(_WRITERS)}.")
     if path.suffix == ".parquet":
         try:
             import pyarrow  # noqa: F401
         except ImportError as error:
             raise ArchiveError(
-                "--out: Parquet needs pyarrow: pip install 'pneumoscope[archive]'."
+                "Parquet needs pyarrow: pip install 'pneumoscope[archive]'."
             ) from error
     return _WRITERS[path.suffix]
 
@@ -68,7 +68,7 @@ def read(path: Path) -> list[Row]:
     except OSError as error:
         raise ArchiveError(f"{path} cannot be read: {error.strerror or error}.") from error
     # Each library has its own errors for what is no such table.
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise ArchiveError(f"{path} is no table of `pneumoscope archive`.") from error
 
 

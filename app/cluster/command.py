@@ -26,6 +26,8 @@ from app.settings import Settings
 
 # Ray tells its makers how it is used, unless told not to before it is imported.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Errors of its own core, which tell a user nothing, would go to standard error.
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
 
 import ray
 import ray.data
@@ -108,10 +110,15 @@ def _rows(
     context.enable_progress_bars = False
     # A file that ends its worker must not end the others: what never comes is told at the end.
     context.max_errored_blocks = -1
-    begun = [{**file._asdict(), KNOWN: journal.content(file.name)} for file in files]
     batches = [
-        pa.Table.from_pylist(begun[start : start + _BATCH], COLUMNS)
-        for start in range(0, len(begun), _BATCH)
+        pa.Table.from_pylist(
+            [
+                {**file._asdict(), KNOWN: journal.content(file.name)}
+                for file in files[start : start + _BATCH]
+            ],
+            COLUMNS,
+        )
+        for start in range(0, len(files), _BATCH)
     ]
     with warnings.catch_warnings():
         # Ray has no other way yet to bound the attempts.

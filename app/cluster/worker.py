@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from app.api import Reader
 from app.archive.read import too_large, unreadable
-from app.archive.row import Row
+from app.archive.row import Row, empty
 from app.cluster import places
 from app.cluster.places import Place
 from app.settings import Settings
@@ -63,7 +63,7 @@ class Worker:
             """What is to be read, one by one, so that few are held."""
             for folder, path, known in zip(*(batch[name] for name in COLUMNS.names), strict=True):
                 file = Place(folder, path)
-                row = Row(path=file.name)
+                row = empty(file.name, self._reader.model)
                 try:
                     data = places.read(file, self._max_bytes)
                 except OSError as error:

@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import ProfileError
+from app.host.files import write_whole
 from model_store.manifest import Conformal, Distributions, Fraction, Sha256
 
 # The share of PNEUMONIA that a model's own probability is for: its calibration has every label of
@@ -68,8 +69,12 @@ class SiteProfile(BaseModel):
         return at_prevalence(probability, self.prevalence, MODEL_PREVALENCE)
 
     def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        path.write_text(self._to_file())
+        """Write it as JSON, whole or not at all.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        write_whole(path, self._to_file().encode())
 
     @classmethod
     def read(cls, path: Path) -> Self:

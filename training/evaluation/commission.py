@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.archive import tables
+from app.host.files import write_whole
 from training.data import site as sites
 from training.data.labelled import DataError
 from training.evaluation import reference, site_report
@@ -28,7 +29,7 @@ def commission(
     Raises:
         ArchiveError: the table cannot be read.
         DataError: the labels cannot be used, or the answers are not of one model, or by a site
-            profile.
+            profile, or the folder cannot be written.
     """
     rows = tables.read(table)
     if len(models := {row.model_digest for row in rows}) != 1:
@@ -41,6 +42,10 @@ def commission(
     found = reference.of_rows(rows, measured.profile.conformal)
     profile = measured.profile.model_copy(update={"reference": found})
     measured = replace(measured, profile=profile)
-    out.mkdir(parents=True, exist_ok=True)
-    measured.profile.write(out / PROFILE)
-    (out / REPORT).write_text(site_report.page(measured))
+    # The profile last: where there is one, there is its report.
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / REPORT, site_report.page(measured).encode())
+        measured.profile.write(out / PROFILE)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}.") from error

@@ -36,6 +36,7 @@ from training.evaluation import (
 )
 from training.evaluation.answers import infer
 from training.evaluation.measured import (
+    TITLES,
     Assessment,
     Evaluation,
     Examination,
@@ -194,7 +195,7 @@ def measure(
 def summary(found: Evaluation) -> str:
     """A table for a terminal: each scalar and each count with its interval."""
     rows = []
-    for key, title in report.TITLES.items():
+    for key, title in TITLES.items():
         one = getattr(found, key)
         rows.append((title, f"{one.value:.3f}", f"{one.low:.3f} to {one.high:.3f}"))
     for titles, cells in zip(_CELLS, found.confusion_matrix, strict=True):

@@ -1,6 +1,6 @@
 """Groups of patients and projections that are measured apart, since a mean hides the worst."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -40,7 +40,6 @@ def masks(samples: Sequence[Sample]) -> dict[str, Mask]:
     sex = np.array([sample.sex for sample in samples])
     source = np.array([sample.source for sample in samples])
     age = np.array([np.nan if s.age is None else s.age for s in samples], np.float64)
-    labels = np.array([sample.label for sample in samples])
     adults = population == "adult"
     found = {
         "children": population == "child",
@@ -53,6 +52,26 @@ def masks(samples: Sequence[Sample]) -> dict[str, Mask]:
         "aged 65+": age >= 65,
         **{f"from {name}": source == name for name in np.unique(source) if name},
     }
+    return _large(found, samples)
+
+
+def masks_of_site(samples: Sequence[Sample]) -> dict[str, Mask]:
+    """The groups of `masks`, and `AP`, `PA`, `female` and `male` of all ages.
+
+    A site may treat children only, or not know the ages. What would be one of the others under
+    another name is left out.
+    """
+    found = masks(samples)
+    view = np.array([sample.view for sample in samples])
+    sex = np.array([sample.sex for sample in samples])
+    of_all_ages = {"AP": view == "AP", "PA": view == "PA", "female": sex == "F", "male": sex == "M"}
+    told = {mask.tobytes() for mask in found.values()}
+    others = {name: m for name, m in of_all_ages.items() if m.tobytes() not in told}
+    return found | _large(others, samples)
+
+
+def _large(found: Mapping[str, Mask], samples: Sequence[Sample]) -> dict[str, Mask]:
+    labels = np.array([sample.label for sample in samples])
     return {
         name: mask
         for name, mask in found.items()

@@ -7,6 +7,20 @@ from typing import Any
 Interval = list[float]
 """95 %, `[low, high]`."""
 
+TITLES = {
+    "accuracy": "accuracy",
+    "roc_auc": "ROC AUC",
+    "pr_auc": "PR AUC",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+    "coverage_normal": "coverage of NORMAL",
+    "coverage_pneumonia": "coverage of PNEUMONIA",
+    "read_by_a_person": "read by a person",
+}
+"""Of each figure, as reports call it."""
+
 
 @dataclass(frozen=True)
 class Estimate:

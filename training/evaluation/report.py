@@ -6,21 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from training.evaluation import explanations, groups
-from training.evaluation.measured import Assessment, Evaluation, Examination
+from training.evaluation.measured import TITLES, Assessment, Evaluation, Examination
 from training.evaluation.page import html_page
-
-TITLES = {
-    "accuracy": "accuracy",
-    "roc_auc": "ROC AUC",
-    "pr_auc": "PR AUC",
-    "sensitivity": "sensitivity",
-    "specificity": "specificity",
-    "ece": "calibration error (ECE)",
-    "brier": "Brier score",
-    "coverage_normal": "coverage of NORMAL",
-    "coverage_pneumonia": "coverage of PNEUMONIA",
-    "read_by_a_person": "read by a person",
-}
 
 FILE_NAME = "report.html"
 FIGURES_FOLDER = "figures"

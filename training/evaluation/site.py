@@ -165,7 +165,7 @@ def measure(site: Site, sensitivity: float, prevalence: float | None = None) -> 
         more_for_threshold=more,
         groups={
             name: _group(found, np.array(patients), mask)
-            for name, mask in groups.masks(site.samples).items()
+            for name, mask in groups.masks_of_site(site.samples).items()
         },
         problems=Counter(str(row.problem) for row in site.failed),
         site=site,

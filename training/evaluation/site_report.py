@@ -1,11 +1,12 @@
 """A site's acceptance test, told in one HTML file."""
 
+from collections import Counter
 from pathlib import Path
 
 from app.reading.drift import LEAST
 from training.evaluation import groups
+from training.evaluation.measured import TITLES
 from training.evaluation.page import html_page
-from training.evaluation.report import TITLES
 from training.evaluation.site import Commissioned, Share, predictive_values
 
 _REPORT = """\
@@ -36,6 +37,8 @@ A bootstrap cannot leave the images that there are: where its interval ends at 1
 number.
 
 ## For whom
+
+{ages}
 
 {groups}
 
@@ -85,6 +88,7 @@ def page(measured: Commissioned) -> str:
             f"| {TITLES[name]} | {value:.3f} | {low:.3f} to {high:.3f} |"
             for name, (value, (low, high)) in measured.figures.items()
         ),
+        ages=_ages(measured),
         groups=_groups(measured),
         prevalence=f"{profile.prevalence:.3f}",
         positive=f"{positive:.3f}",
@@ -111,13 +115,26 @@ def _line(name: str, share: Share) -> str:
 
 def _left_out(measured: Commissioned) -> str:
     site = measured.site
+    origins = sorted({sample.label_origin for sample in site.samples} - {""})
     problems = [f"{count} for `{code}`" for code, count in sorted(measured.problems.items())]
     said = [f"Labelled images without an answer: {', '.join(problems) or 'none'}."]
+    if origins:
+        said.insert(0, f"The labels are from: {', '.join(origins)}.")
     if site.without_row:
         said.append(f"{site.without_row} labels are of images that were not read.")
     if site.without_label:
         said.append(f"{site.without_label} images that were read have no label.")
     return " ".join(said)
+
+
+def _ages(measured: Commissioned) -> str:
+    """The shares of adults and children, also where they are too few to be measured apart."""
+    found = Counter(sample.population for sample in measured.site.samples)
+    total = found.total()
+    adults, children, unknown = (
+        f"{found[kind]} ({found[kind] / total:.3f})" for kind in ("adult", "child", "unknown")
+    )
+    return f"{adults} images are of adults, {children} of children, {unknown} of unknown age."
 
 
 def _groups(measured: Commissioned) -> str:

@@ -292,7 +292,9 @@ def test_a_disk_that_is_full_is_one_sentence_and_what_was_read_stays(archive: Ar
         (["--out", "out.xlsx"], 1, "ends in none of .parquet, .csv, .jsonl"),
         (["--overlays", "/dev/null/overlays"], 1, "/dev/null/overlays cannot be made"),
         (["--out", "/dev/null/out.csv"], 1, "/dev/null cannot be made"),
-        (["/nowhere"], 2, "does not exist"),
+        (["--out", "s3://xrays/out.csv"], 1, "the table is written on this machine: give a path"),
+        (["s3://xrays/2019"], 2, "A URI needs --ray."),
+        (["/nowhere"], 2, "/nowhere cannot be read: No such file or directory."),
         (["--max-failures", "0"], 2, "--max-failures"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.archive.files import under
+from app.archive.files import check, under
 
 NOBODY = 65534
 
@@ -38,7 +38,8 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
     (archive / "there").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(archive / "there")
     (archive / "broken").symlink_to(tmp_path / "none")
-    assert _names(archive) == ["a/b", "broken", "there/c"]
+    (archive / "a" / "itself").symlink_to("itself")
+    assert _names(archive) == ["a/b", "a/itself", "broken", "there/c"]
 
 
 def test_a_file_stands_for_itself(tmp_path: Path) -> None:
@@ -47,6 +48,14 @@ def test_a_file_stands_for_itself(tmp_path: Path) -> None:
     assert sorted(path for path, _ in found) == sorted(
         map(str, (tmp_path / "a", tmp_path / "a", tmp_path / "b"))
     )
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    _touch(tmp_path / "a")
+    check(str(tmp_path))
+    check(str(tmp_path / "a"))
+    with pytest.raises(FileNotFoundError):
+        check(str(tmp_path / "b"))
 
 
 @pytest.fixture
@@ -65,6 +74,8 @@ def test_a_folder_that_cannot_be_listed_is_told_and_the_others_are_read(nobody: 
     (nobody / "closed").chmod(0)
     if os.getuid() == 0:
         os.seteuid(NOBODY)
+    with pytest.raises(PermissionError):
+        check(str(nobody / "closed"))
     found = {Path(path).name: error for path, error in under([nobody])}
     if os.getuid() == 0:
         os.seteuid(0)

@@ -59,6 +59,7 @@ def test_it_writes_a_profile_and_one_page(table: Path) -> None:
     for told in (
         "1 for <code>not_a_chest_xray</code>",
         "1 images that were read have no label",
+        "60 (0.500) images are of adults, 60 (0.500) of children, 0 (0.000) of unknown age.",
         "<td>children</td>",
         "<td>adults</td>",
         "of 121 images, labelled or not",
@@ -68,6 +69,21 @@ def test_it_writes_a_profile_and_one_page(table: Path) -> None:
     for secret in ("xray.png", "/data/"):
         assert secret not in page
         assert secret not in json.dumps(profile.model_dump(mode="json"))
+
+
+def test_it_says_who_gave_the_labels(table: Path) -> None:
+    rows = tables.read(table)[:120]
+    tables.write(table, [replace(r, path=f"/nih/{n:08}_000.png") for n, r in enumerate(rows)])
+    lines = [
+        {"Image Index": f"{n:08}_000.png", "Finding Labels": finding, "Patient ID": str(n)}
+        for n, finding in enumerate(["No Finding"] * 60 + ["Edema|Pneumonia"] * 60)
+    ]
+    write(table.parent / "labels.csv", lines)
+    status, said = _run(table)
+    assert status == 0, said
+    page = (table.parent / "site" / "report.html").read_text()
+    assert "The labels are from: mined from reports." in page
+    assert "60 of them PNEUMONIA" in page
 
 
 def test_few_images_are_told_how_many_more_it_takes(table: Path) -> None:
@@ -90,6 +106,12 @@ def test_answers_by_a_site_profile_are_not_measured(table: Path) -> None:
     status, said = _run(table)
     assert status == 1
     assert "read it again without PNEUMOSCOPE_PROFILE." in said
+
+
+def test_a_folder_that_cannot_be_written_is_told(table: Path) -> None:
+    status, said = _run(table, "--out", "/dev/null/site")
+    assert status == 1
+    assert said == "Error: /dev/null/site cannot be written: Not a directory.\n"
 
 
 def test_another_file_is_told_in_one_sentence(table: Path) -> None:

@@ -13,13 +13,13 @@ from tests import pages, synthetic
 from tests.training.evaluation.scored import calibration, overlapping, pairs
 from training.cli import app
 from training.data import labelled
-from training.evaluation import evaluate, figures, report, suitability
+from training.evaluation import evaluate, figures, suitability
 from training.evaluation.answers import infer
-from training.evaluation.measured import Estimate, to_json
+from training.evaluation.measured import TITLES, Estimate, to_json
 
 pytestmark = pytest.mark.usefixtures("few_negatives")
 
-SCALARS = tuple(report.TITLES)
+SCALARS = tuple(TITLES)
 FIGURES = {
     "confusion_matrix",
     "explanations",

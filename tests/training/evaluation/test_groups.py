@@ -38,6 +38,21 @@ def measured(told: Answered, found: list[Sample]) -> dict[str, Any]:
     return to_json(groups.measure(told, Suitability(nothing, nothing), found, 200))
 
 
+def test_a_site_that_knows_no_ages_has_views_and_sexes() -> None:
+    found = [*samples(10, sex="F", view="AP"), *samples(10, sex="F", view="PA")]
+    sizes = {name: int(mask.sum()) for name, mask in groups.masks_of_site(found).items()}
+    assert sizes == {"AP": 20, "PA": 20, "female": 40}
+
+
+def test_a_group_of_a_site_has_one_name() -> None:
+    adults = [
+        *samples(10, population="adult", sex="F", view="AP"),
+        *samples(10, population="adult", sex="F", view="PA"),
+    ]
+    found = groups.masks_of_site([*adults, *samples(10, population="child", view="PA")])
+    assert set(found) == {"children", "adults", "adults AP", "adults PA", "women", "PA"}
+
+
 def test_groups_are_told_by_what_is_known() -> None:
     found = [
         *samples(10, population="child", source="kermany"),

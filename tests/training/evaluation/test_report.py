@@ -11,6 +11,7 @@ from tests import pages
 from tests.training.evaluation.scored import calibration, overlapping
 from training.evaluation import evaluate, groups, report
 from training.evaluation.measured import (
+    TITLES,
     Acquisition,
     Curve,
     Curves,
@@ -150,15 +151,15 @@ def test_the_results_stand_beside_each_other_with_their_intervals(
     found = rows(report.sections(metrics, {"validation": metrics, "calibration": other}))
     assert found[0] == ["", "validation", "calibration"]
     assert found[2] == ["", "40 images of 40 patients", "60 images of 60 patients"]
-    assert found[3 : 3 + len(report.TITLES)] == [
+    assert found[3 : 3 + len(TITLES)] == [
         [title, str(getattr(metrics, key)), str(getattr(other, key))]
-        for key, title in report.TITLES.items()
+        for key, title in TITLES.items()
     ]
 
 
 def test_every_number_that_has_an_interval_has_a_title(metrics: Evaluation) -> None:
     nested = {"confusion_matrix", "classification_report"}
-    assert report.TITLES.keys() == to_json(metrics)["intervals"].keys() - nested
+    assert TITLES.keys() == to_json(metrics)["intervals"].keys() - nested
 
 
 def test_each_group_is_told_with_its_intervals_for_each_part(metrics: Evaluation) -> None:

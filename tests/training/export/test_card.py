@@ -7,7 +7,7 @@ import pytest
 
 from model_store.store import ModelVersion
 from tests import pages
-from training.evaluation import report
+from training.evaluation.measured import TITLES
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_every_figure_that_the_card_shows_is_there(tiny_model: ModelVersion, car
 def test_every_figure_has_an_interval_on_both_held_out_parts(card: str) -> None:
     number = r"\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)"
 
-    for title in report.TITLES.values():
+    for title in TITLES.values():
         assert re.search(rf"^\| {re.escape(title)} \| {number} \| {number} \|$", card, re.MULTILINE)
     assert "24 images of 24 patients | 40 images of 40 patients" in card
 

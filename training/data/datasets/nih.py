@@ -36,12 +36,12 @@ TEST_LIST = "test_list.txt"
 
 _IMAGE, _FINDINGS, _PATIENT = "Image Index", "Finding Labels", "Patient ID"
 _VIEW, _AGE, _SEX = "View Position", "Patient Age", ("Patient Sex", "Patient Gender")
+COLUMNS = {_IMAGE, _FINDINGS}
+"""By which the table is known."""
 
 
 def find(folder: Path, *, training: bool = False) -> list[Sample]:
     """The images of pneumonia and of no finding, by label, then by name.
-
-    How many images were left out, and why, is told on stderr.
 
     Args:
         folder: what holds the table and the images.
@@ -53,6 +53,23 @@ def find(folder: Path, *, training: bool = False) -> list[Sample]:
     table = next((folder / name for name in TABLES if (folder / name).exists()), None)
     if table is None:
         raise DataError(f"There is no {' or '.join(TABLES)} in {folder}.")
+    files = [*folder.glob("images/*.png"), *folder.glob("images_*/images/*.png")]
+    return join(named(table, training=training), files, folder)
+
+
+def named(table: Path, *, training: bool = False) -> list[Sample]:
+    """What the table says of each image of pneumonia and of no finding; a path is a file's name.
+
+    How many images were left out, and why, is told on stderr.
+
+    Args:
+        table: one of `TABLES`, under any name.
+        training: as of `find`.
+
+    Raises:
+        DataError: it is not there, or lacks a column.
+    """
+    folder = table.parent
     rows = {row[_IMAGE]: row for row in read_table(table, (_IMAGE, _FINDINGS, _PATIENT))}
     test_list = folder / TEST_LIST
     if test_list.exists():
@@ -66,8 +83,7 @@ def find(folder: Path, *, training: bool = False) -> list[Sample]:
     ]
     if other := len(rows) - len(labelled):
         tell(folder, f"left out {other:,} of {len(rows):,} images, which have other findings only")
-    files = [*folder.glob("images/*.png"), *folder.glob("images_*/images/*.png")]
-    return join(labelled, files, folder)
+    return labelled
 
 
 def label_of(findings: str) -> int | None:

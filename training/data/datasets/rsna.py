@@ -33,7 +33,7 @@ import pydicom
 
 from app.imaging.dicom.age import years_of
 from training.data.datasets import attributes
-from training.data.datasets.tables import NIH_PATIENT, join, read_table, tell
+from training.data.datasets.tables import NIH_PATIENT, join, read_columns, read_table, tell
 from training.data.labelled import DataError, Sample
 
 SOURCE = "rsna"
@@ -44,6 +44,13 @@ IMAGES = "stage_2_train_images"
 
 _IMAGE, _TARGET, _CLASS = "patientId", "Target", "class"
 _NORMAL = "Normal"
+# By the column that tells it, the label of each of its words.
+_LABELS = {
+    _TARGET: {"0": 0, "1": 1},
+    _CLASS: {_NORMAL: 0, "No Lung Opacity / Not Normal": 0, "Lung Opacity": 1},
+}
+COLUMNS = tuple({_IMAGE, column} for column in _LABELS)
+"""Of the table of boxes, and of that of classes."""
 _HEADER = ["ViewPosition", "PatientSex", "PatientAge"]
 
 
@@ -58,34 +65,48 @@ def find(folder: Path, *, training: bool = False) -> list[Sample]:
         DataError: a table is missing, lacks a column or contradicts itself, or no image of a
             label is there.
     """
-    targets: dict[str, str] = {}
-    for row in read_table(folder / TABLE, (_IMAGE, _TARGET)):
-        name, target = row[_IMAGE], row[_TARGET].strip()
-        if target not in {"0", "1"} or targets.setdefault(name, target) != target:
-            raise DataError(f"{folder / TABLE} gives no single {_TARGET} of 0 or 1 for {name!r}.")
+    labelled = named(folder / TABLE)
     if training:
         rows = read_table(folder / CLASSES, (_IMAGE, _CLASS))
         normal = {row[_IMAGE] for row in rows if row[_CLASS].strip() == _NORMAL}
-        kept = {name: t for name, t in targets.items() if t == "1" or name in normal}
+        kept = [s for s in labelled if s.label == 1 or s.path.stem in normal]
         tell(
             folder,
-            f"left out {len(targets) - len(kept):,} of {len(targets):,} images, which are neither"
+            f"left out {len(labelled) - len(kept):,} of {len(labelled):,} images, which are neither"
             " normal nor of pneumonia",
         )
-        targets = kept
-    patients = _patients(folder / MAPPING)
-    labelled = [
+        labelled = kept
+    found = join(labelled, (folder / IMAGES).glob("*.dcm"), folder)
+    return [_with_header(sample) for sample in found]
+
+
+def named(table: Path) -> list[Sample]:
+    """What the table says of each image, once for all its rows; a path is a file's name.
+
+    Args:
+        table: of boxes, as `TABLE`, or of classes, as `CLASSES`, under any name.
+
+    Raises:
+        DataError: it is not there, lacks a column or contradicts itself.
+    """
+    column = _CLASS if COLUMNS[1] <= set(read_columns(table)) else _TARGET
+    labels: dict[str, int] = {}
+    for row in read_table(table, (_IMAGE, column)):
+        name, label = row[_IMAGE], _LABELS[column].get(row[column].strip())
+        if label is None or labels.setdefault(name, label) != label:
+            words = " or ".join(_LABELS[column])
+            raise DataError(f"{table} gives no single {column} of {words} for {name!r}.")
+    patients = _patients(table.parent / MAPPING)
+    return [
         Sample(
             Path(f"{name}.dcm"),
-            int(target),
+            label,
             patients.get(name, name),
             source=SOURCE,
             label_origin="radiologists",
         )
-        for name, target in targets.items()
+        for name, label in labels.items()
     ]
-    found = join(labelled, (folder / IMAGES).glob("*.dcm"), folder)
-    return [_with_header(sample) for sample in found]
 
 
 def _patients(mapping: Path) -> Mapping[str, str]:

@@ -1,7 +1,8 @@
 """What the sets share that come as a table of labels beside folders of images."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,24 +17,48 @@ radiologists of the RSNA's challenge read again, a fifth was normal."""
 NIH_PATIENT = "NIH-{:08}"
 """A patient of *ChestX-ray14*, who is the same person in every set that was made from it."""
 
+_SEPARATORS = ",;\t"
+
 
 def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     """The rows of a CSV file with a header; a row that ends early has empty strings.
 
+    Commas, semicolons or tabs separate the columns: whichever the header has most of.
+
     Raises:
         DataError: there is no such file, it is not CSV, or it lacks one of `columns`.
     """
+    with _reader(path) as reader:
+        for column in columns:
+            if column not in (reader.fieldnames or ()):
+                raise DataError(f"{path} has no column {column!r}.")
+        return list(reader)
+
+
+def read_columns(path: Path) -> Sequence[str]:
+    """The header of such a file.
+
+    Raises:
+        DataError: there is no such file, or it is not CSV.
+    """
+    with _reader(path) as reader:
+        return reader.fieldnames or ()
+
+
+@contextmanager
+def _reader(path: Path) -> Iterator["csv.DictReader[str]"]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, restval="")
-            for column in columns:
-                if column not in (reader.fieldnames or ()):
-                    raise DataError(f"{path} has no column {column!r}.")
-            return list(reader)
-    except FileNotFoundError:
-        raise DataError(f"There is no {path}.") from None
+            header = file.readline()
+            file.seek(0)
+            separator = max(_SEPARATORS, key=header.count)
+            yield csv.DictReader(file, restval="", delimiter=separator, strict=True)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            raise DataError(f"There is no {path}.") from None
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV file: {error}.") from error
+        raise DataError(f"{path} is not a CSV file in UTF-8: {error}.") from error
 
 
 def join(labelled: Iterable[Sample], files: Iterable[Path], folder: Path) -> list[Sample]:
