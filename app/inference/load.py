@@ -20,7 +20,8 @@ def load(
         model: the version.
         choice: of the engine.
         mixed_precision: of a GPU; OpenVINO has its own way.
-        background: whether all else on the CPU comes first; a GPU knows no such order.
+        background: whether to infer on one thread, of the priority that this one has; a GPU knows
+            no such order.
 
     Raises:
         ModelError: the engine is not installed, or the model does not keep the contract.

@@ -1,10 +1,6 @@
 """The engine for CPUs: OpenVINO, with no TensorFlow installed."""
 
-import os
-import sys
-import threading
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -19,7 +15,6 @@ from app.inference.silent_openvino import ov, properties
 from model_store.store import ModelError
 
 _CPU = Path("/proc/cpuinfo")
-_LOWEST_PRIORITY = 19
 
 _Inputs = dict[str, npt.NDArray[Any]]
 _Results = Mapping[Any, npt.NDArray[Any]]
@@ -44,7 +39,7 @@ class OpenVINOEngine:
         Args:
             path: of the SavedModel.
             prepared: whether the graph made of it is there, too.
-            background: whether to compile and infer on one thread of the lowest priority.
+            background: whether to infer on one thread, of the priority that this one has.
 
         Raises:
             ModelError: it cannot be read, or does not keep the contract.
@@ -61,20 +56,20 @@ class OpenVINOEngine:
         capabilities = core.get_property("CPU", properties.device.capabilities())
         bfloat16 = prepared and properties.device.Capability.BF16 in capabilities
         fast = ov.Type.bf16 if bfloat16 else ov.Type.f32
-
-        def compiled(model: ov.Model, precision: ov.Type) -> ov.CompiledModel:
-            options = {
-                properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-                properties.hint.inference_precision(): precision,
-                # OpenVINO itself looks at the cores, not at what a container may use of them.
-                properties.inference_num_threads(): 1 if background else cores.available(),
-            }
-            return core.compile_model(model, "CPU", options)
-
-        # OpenVINO's own threads have the priority of the one that compiles.
-        priority = _lowest_priority if background else None
-        with ThreadPoolExecutor(1, initializer=priority) as pool:
-            stages = list(pool.map(compiled, models, (ov.Type.f32, fast)))
+        # OpenVINO itself looks at the cores, not at what a container may use of them.
+        threads = 1 if background else cores.available()
+        stages = [
+            core.compile_model(
+                model,
+                "CPU",
+                {
+                    properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
+                    properties.hint.inference_precision(): precision,
+                    properties.inference_num_threads(): threads,
+                },
+            )
+            for model, precision in zip(models, (ov.Type.f32, fast), strict=False)
+        ]
         self._infer = _infer_in_its_thread if background else _infer_in_this_thread
         self.device = str(core.get_property("CPU", properties.device.full_name()))
         self.streams = int(stages[0].get_property(properties.streams.num()))
@@ -102,20 +97,14 @@ def _infer_in_this_thread(request: ov.InferRequest, inputs: _Inputs) -> _Results
 
 
 def _infer_in_its_thread(request: ov.InferRequest, inputs: _Inputs) -> _Results:
-    """Infer with the priority of OpenVINO's thread.
+    """Infer in OpenVINO's own thread, which has the priority of the one that loaded the model.
 
-    This one has no low priority: while it waited for its turn, Python would wait with it.
+    If this one had a low priority, Python would wait with it for its turn.
     """
     request.start_async(inputs, share_inputs=True)
     request.wait()
     results: _Results = request.results
     return results
-
-
-def _lowest_priority() -> None:
-    """Of this thread, and of those that it starts; only Linux has one for each."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LOWEST_PRIORITY)
 
 
 def has_vnni() -> bool:

@@ -8,9 +8,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from app.errors import NotReadyError, ProfileError
-from app.host import hangup
+from app.host import hangup, priority
+from app.reading import trial
 from app.reading.from_settings import (
     load_model,
     load_shadow,
@@ -20,6 +22,7 @@ from app.reading.from_settings import (
 )
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.reading.served import Served
 from app.reading.shadow import Shadow
 from app.settings import Settings
 from model_store.store import ModelError
@@ -78,9 +81,8 @@ class _Changes:
         if (version.manifest.digest, profile) == (now.digest, now.profile):
             log.info("%s %d goes on answering: nothing has changed.", now.name, now.version)
             return "unchanged"
-        served = await asyncio.to_thread(
-            load_model, self._settings, version, profile, self._metrics
-        )
+        load = partial(load_model, self._settings, version, profile, self._metrics)
+        served = await priority.in_background(lambda: _tried(load()))
         await self._reader.change_to(served)
         log.info("%s %d answers in place of %d.", now.name, served.model.version, now.version)
         return "changed"
@@ -89,8 +91,8 @@ class _Changes:
         version = await asyncio.to_thread(open_shadow, self._settings)
         if version is None or version.manifest.digest == self._reader.model.digest:
             return "unchanged"
-        served = await asyncio.to_thread(load_shadow, self._settings, version)
-        await served.try_out()
+        load = partial(load_shadow, self._settings, version)
+        served = await priority.in_background(lambda: _tried(load()))
         self._reader.shadow = Shadow(served, self._metrics, self._reader.unused)
         self._reader.shadow.start()
         log.info("%s %d reads in the background.", served.model.name, served.model.version)
@@ -101,3 +103,14 @@ class _Changes:
         if shadow := self._reader.shadow:
             self._reader.shadow = None
             await shadow.stop()
+
+
+def _tried(served: Served) -> Served:
+    """A model that has passed its trial.
+
+    Raises:
+        ModelError: it does not.
+        Exception: whatever the engine raises.
+    """
+    trial.run(served.engine, served.model.manifest)
+    return served

@@ -98,13 +98,8 @@ class Reader:
         It returns once the model before has answered what it had begun, and was stopped.
 
         Args:
-            served: the model.
-
-        Raises:
-            ModelError: it does not pass its trial, and everything is as before.
-            Exception: likewise, whatever its engine raises.
+            served: the model, which has passed its trial.
         """
-        await served.try_out()
         served.start()
         before = self._served
         self._take(served)

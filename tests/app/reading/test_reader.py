@@ -238,27 +238,3 @@ def test_what_began_with_a_model_ends_with_it_and_then_it_is_gone(
         assert asyncio.run(asyncio.wait_for(run(), 30)) == [1, 1, 2, 2]
     finally:
         gc.enable()
-
-
-def test_a_model_that_fails_its_trial_does_not_take_over(
-    scripted: Scripted, app: FastAPI, xray: bytes
-) -> None:
-    other = Scripted()
-    other.value = float("nan")
-    reader: Reader = app.state.reader
-    manifest = reader.model.manifest.model_copy(update={"version": 2})
-
-    async def run() -> httpx.Response:
-        transport = httpx.ASGITransport(app)
-        async with (
-            app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
-        ):
-            await reader.ready()
-            with pytest.raises(ModelError, match="not finite"):
-                await reader.change_to(Served(manifest, other))
-            return await client.post("/predict", files={"file": xray})
-
-    answer = asyncio.run(asyncio.wait_for(run(), 30))
-
-    assert answer.json()["model"]["version"] == 1
