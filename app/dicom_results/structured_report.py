@@ -9,8 +9,10 @@ from highdicom.sr import (
     CodeContentItem,
     CodedConcept,
     ComprehensiveSR,
+    ContainerContentItem,
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
+    ImageContentItem,
     Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
@@ -38,6 +40,7 @@ from app.dicom_results.instance import (
     place,
     to_file,
 )
+from app.dicom_results.regions import regions
 from app.dicom_results.source import Source
 from app.reading.model import Model
 from app.reading.reading import Reading
@@ -46,6 +49,7 @@ from model_store.manifest import Manifest
 _SERIES_NUMBER = 9002
 PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
 CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
+_SOURCE = CodedConcept("260753009", "SCT", "Source")
 ASSOCIATED_FINDING = CodedConcept("246090004", "SCT", "Associated finding")
 PROBABILITY = codes.DCM.Probability
 # CID 240, "Present-Absent".
@@ -82,8 +86,10 @@ def structured_report(source: Source, reading: Reading) -> bytes:
     report = MeasurementReport(
         observation_context=_observer(reading.model.manifest),
         procedure_reported=CHEST_RADIOGRAPHY,
-        imaging_measurements=[_group(source, reading)],
+        imaging_measurements=[_group(source, reading), *regions(source, reading)],
     )
+    # Before the measurements.
+    report[0].ContentSequence.insert(-1, _image_library(source))
     # Nobody verifies it, and it is no definitive answer (PS3.3, C.17.2).
     document = ComprehensiveSR(
         evidence=[source], content=report, is_complete=True, is_final=False, **placed
@@ -114,6 +120,23 @@ def _observer(manifest: Manifest) -> ObservationContext:
             observer_type=codes.DCM.Device, observer_identifying_attributes=device
         )
     )
+
+
+def _image_library(source: Dataset) -> ContainerContentItem:
+    """The image (TID 1600), which viewers look for there; nothing of its pixels is repeated."""
+    library, group = (
+        ContainerContentItem(name, relationship_type=RelationshipTypeValues.CONTAINS)
+        for name in (codes.DCM.ImageLibrary, codes.DCM.ImageLibraryGroup)
+    )
+    image = ImageContentItem(
+        _SOURCE,
+        source.SOPClassUID,
+        source.SOPInstanceUID,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    library.ContentSequence = ContentSequence([group])
+    group.ContentSequence = ContentSequence([image])
+    return library
 
 
 def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvaluations:
