@@ -34,12 +34,12 @@ from app.dicom_results import uids
 from app.dicom_results.instance import (
     FOR_RESEARCH,
     PRODUCT,
-    REPORT,
     device_uid,
     instance_uid,
     place,
     to_file,
 )
+from app.dicom_results.kinds import REPORT
 from app.dicom_results.regions import regions
 from app.dicom_results.source import Source
 from app.reading.model import Model

@@ -12,7 +12,8 @@ from pydicom import dcmread
 
 from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
-from app.dicom_results.instance import KINDS, OVERLAY, REPORT, is_own_series
+from app.dicom_results.instance import is_own_series
+from app.dicom_results.kinds import KINDS, USUAL
 from app.dicom_results.source import read_source
 from app.dicom_results.written import written
 from app.errors import NoLungsError, NotReadError, NotSelectedError
@@ -27,11 +28,11 @@ class Selection(NamedTuple):
 
     Attributes:
         rules: of the hospital.
-        kinds: of results, that there is a destination for.
+        kinds: of results, where no rule says which.
     """
 
     rules: Rules = Rules()
-    kinds: Collection[str] = KINDS
+    kinds: Collection[str] = USUAL
 
 
 EVERYTHING = Selection()
@@ -43,7 +44,8 @@ class Results:
 
     Attributes:
         files: by their kind, the report last: `fhir`, a transaction in JSON, `hl7`, an ORU^R01,
-            `overlay`, a Secondary Capture, and `report`, a Comprehensive SR.
+            `evidence` and `lungs`, Segmentations, `overlay`, a Secondary Capture, and `report`, a
+            Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
         image: the SOP Instance UID of the image.
@@ -108,16 +110,13 @@ async def results_of(reader: Reader, data: bytes, selection: Selection = EVERYTH
     source = await asyncio.to_thread(read_source, data)
     if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.model.manifest):
         raise NotReadError(OWN_RESULT)
-    overlay, report = await written(reader, reading, source)
-    image = str(source.SOPInstanceUID)
     make: dict[str, Callable[[], bytes]] = {
         FHIR: lambda: json.dumps(transaction(source, reading)).encode(),
         HL7: lambda: oru(source, reading, datetime.now(UTC)),
-        OVERLAY: lambda: overlay,
-        REPORT: lambda: report,
     }
     files = {kind: made() for kind, made in make.items() if kind in wanted}
-    return Results(files, reading.label, reading.probability, image)
+    files |= await written(reader, reading, source, wanted)
+    return Results(files, reading.label, reading.probability, str(source.SOPInstanceUID))
 
 
 def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[str]:
@@ -129,4 +128,5 @@ def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[st
         raise NotSelectedError(rule.name)
     if rule is None or rule.results is None:
         return selection.kinds
-    return set(selection.kinds) & set(rule.results)
+    # The PACS is a destination for every kind of its own.
+    return {*KINDS, *selection.kinds} & set(rule.results)

@@ -9,6 +9,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
+    SegmentationStorage,
 )
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -18,7 +19,7 @@ from app.pacs import network
 from app.pacs.destinations import DUPLICATE, failure, parsed
 from app.pacs.node.settings import StorageAddress
 
-_SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
+_SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage, SegmentationStorage)
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _CONNECT_SECONDS = 10
 _ASSOCIATE_SECONDS = 30
@@ -78,7 +79,7 @@ class StorageDestination:
         if association.is_rejected:
             raise UnreachableError("The PACS rejected the association.")
         if association.rejected_contexts:
-            raise RefusedError("The PACS accepts neither Secondary Capture nor Comprehensive SR.")
+            raise RefusedError("The PACS accepts no kind of result.")
         raise UnreachableError("The PACS did not answer.")
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
 
-from app.dicom_results.instance import KINDS
+from app.dicom_results.kinds import KINDS
 from app.errors import NodeError
 from app.pacs import stopping
 from app.pacs.destinations import Destination
@@ -97,9 +97,9 @@ def _spool(settings: NodeSettings) -> Spool:
 
 
 def _kinds(settings: NodeSettings) -> Collection[str]:
-    """The results that there is a destination for."""
+    """The results that images get where no rule says which."""
     others = {FHIR: settings.fhir, HL7: settings.hl7}
-    return (*KINDS, *(kind for kind, destination in others.items() if destination))
+    return (*settings.results, *(kind for kind, destination in others.items() if destination))
 
 
 def _destinations(settings: NodeSettings) -> dict[str, Destination]:

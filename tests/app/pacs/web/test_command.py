@@ -107,6 +107,24 @@ def test_a_study_is_read_again_where_that_is_asked_for(
     assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
 
 
+def test_segmentations_are_stored_where_they_are_asked_for(
+    orthanc: Orthanc, environment: dict[str, str]
+) -> None:
+    study = generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    wrong = _read(environment, orthanc.url, "--study", study, "--results", "lungs")
+    asked = environment | {"PNEUMOSCOPE_NODE_RESULTS": "evidence,lungs,report"}
+    read = _read(asked, orthanc.url, "--study", study)
+
+    assert wrong.returncode == 2
+    assert "Results are of evidence, lungs, overlay, report" in wrong.stderr
+    assert read.stdout.endswith(", results stored\n")
+    labels = [dataset.ContentLabel for dataset in orthanc.datasets("SEG")]
+    assert sorted(labels) == ["EVIDENCE", "LUNGS"]
+    assert len(orthanc.datasets("SR")) == 1
+    assert orthanc.datasets("OT") == []
+
+
 def test_a_rule_leaves_an_image_out(
     orthanc: Orthanc, environment: dict[str, str], tmp_path: Path
 ) -> None:
