@@ -1,7 +1,7 @@
 """The lungs, and the evidence, as Segmentations (PS3.3, A.51) that a viewer lays over the image.
 
 A radiograph has no Frame of Reference, and gets none here: a Segmentation has the rows and columns
-of its image, and refers to that image, pixel for pixel (PS3.3, A.51.5).
+of its image, its Pixel Spacing if it has one, and refers to it, pixel for pixel (PS3.3, A.51.5).
 """
 
 from typing import Any
@@ -122,8 +122,9 @@ def _segmentation(
         **arguments,
     )
     segmentation.PatientOrientation = source.get("PatientOrientation")
-    # Empty, as it is in `_image`.
-    segmentation.SharedFunctionalGroupsSequence[0].pop("PixelMeasuresSequence", None)
+    if "PixelSpacing" not in source:
+        # It may be empty, as it is in `_image`.
+        segmentation.SharedFunctionalGroupsSequence[0].pop("PixelMeasuresSequence", None)
     # highdicom draws it at random.
     dimensions = uids.derive("dimensions", segmentation.SOPInstanceUID)
     for item in (
@@ -139,10 +140,11 @@ def _image(source: Source, shape: tuple[int, ...]) -> Dataset:
     image = Dataset()
     image.update(source)
     image.Rows, image.Columns = shape
-    # Of the classes that allow several frames, it asks for these; the image has one frame, without
-    # a measure.
+    # Of the classes that allow several frames, it asks for these; the image has one frame.
     image.NumberOfFrames = 1
-    groups = Dataset()
-    groups.PixelMeasuresSequence = [Dataset()]
+    measures, groups = Dataset(), Dataset()
+    if "PixelSpacing" in source:
+        measures.PixelSpacing = source.PixelSpacing
+    groups.PixelMeasuresSequence = [measures]
     image.SharedFunctionalGroupsSequence = [groups]
     return image

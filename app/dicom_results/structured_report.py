@@ -40,7 +40,7 @@ from app.dicom_results.instance import (
     to_file,
 )
 from app.dicom_results.kinds import REPORT
-from app.dicom_results.regions import regions
+from app.dicom_results.regions import regions, seen
 from app.dicom_results.source import Source
 from app.reading.model import Model
 from app.reading.reading import Reading
@@ -152,7 +152,7 @@ def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvalu
             parameters=_parameters(model),
             manufacturer=PRODUCT,
         ),
-        measurements=[_probability(reading)],
+        measurements=[_probability(source, reading)],
         qualitative_evaluations=[QualitativeEvaluation(*pair) for pair in _evaluations(reading)],
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
     )
@@ -175,11 +175,14 @@ def _parameters(model: Model) -> list[str]:
     return parameters
 
 
-def _probability(reading: Reading) -> Measurement:
+def _probability(source: Dataset, reading: Reading) -> Measurement:
     """The calibrated probability, of pneumonia whatever the label is (TID 300)."""
     measurement = Measurement(PROBABILITY, reading.probability, codes.UCUM.NoUnits)
     measurement[0].ContentSequence = ContentSequence(
-        [CodeContentItem(ASSOCIATED_FINDING, PNEUMONIA, RelationshipTypeValues.HAS_CONCEPT_MOD)]
+        [
+            CodeContentItem(ASSOCIATED_FINDING, PNEUMONIA, RelationshipTypeValues.HAS_CONCEPT_MOD),
+            seen(source, reading),
+        ]
     )
     return measurement
 

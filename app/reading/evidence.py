@@ -6,7 +6,7 @@ import numpy as np
 from app.reading.lungs import FINER, Floats, mask_at, traced
 
 # Of the evidence's peak in the lungs.
-_LEAST = 0.5
+LEAST = 0.5
 # A smaller region, relative to the largest, is left out.
 _LEAST_REGION = 0.1
 
@@ -35,7 +35,7 @@ def core(cam: Floats, lungs: Floats) -> list[Floats]:
     peak = evidence.max()
     if peak <= 0:
         return []
-    curves = traced((evidence >= _LEAST * peak).view(np.uint8))
+    curves = traced((evidence >= LEAST * peak).view(np.uint8))
     areas = [cv2.contourArea(curve) for curve in curves]
     least = _LEAST_REGION * max(areas)
     # Of two points or fewer, there is no area.

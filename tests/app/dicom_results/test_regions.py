@@ -64,12 +64,31 @@ def test_a_region_is_in_the_pixels_of_the_image() -> None:
     assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == IMAGE
 
 
+@pytest.mark.parametrize("label", Label)
+def test_the_probability_comes_from_what_the_classifier_saw(label: Label) -> None:
+    data = reported(label=label, outputs=cam(BOX) | {"field": (-0.1, 0.25, 0.5, 1.0)})
+    document: Any = ComprehensiveSR.from_dataset(parse(data))
+    [group] = document.content.get_image_measurement_groups()
+    [measurement] = group.get_measurements()
+    _, seen = measurement[0].ContentSequence
+
+    height, width = PIXELS.shape
+    left, top, right, bottom = 0, height / 4, width / 2, height
+    assert seen.name.meaning == "Source of Measurement"
+    assert seen.GraphicData == [left, top, right, top, right, bottom, left, bottom, left, top]
+    [image] = seen.ContentSequence
+    assert image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == IMAGE
+
+
 def test_it_is_evidence_and_no_lesion() -> None:
     [group] = groups(reported())
 
     assert group.finding_type.value == "130403"
     assert group.finding_type.meaning == "Gradient-weighted class activation"
-    assert group.get_qualitative_evaluations() == group.get_measurements() == []
+    assert group.get_qualitative_evaluations() == []
+    [measurement] = group.get_measurements()
+    assert (measurement.name.value, measurement.value) == ("130403", 0.5)
+    assert measurement.derivation.meaning == "Minimum"
     assert group.tracking_identifier == "Evidence of the model, region 1"
     [comment] = [item for item in group[0].ContentSequence if item.name.value == "121106"]
     assert comment.TextValue.endswith("It is not the outline of a lesion.")

@@ -73,6 +73,17 @@ def test_is_valid_of_every_class_that_is_read(
     assert not [element for element in parse(data).iterall() if element.keyword in GEOMETRY]
 
 
+@pytest.mark.parametrize("uid", [SOP_CLASSES[0], SOP_CLASSES[5]], ids=["one frame", "of frames"])
+def test_the_images_own_spacing_is_taken_over(uid: str, tmp_path: Path) -> None:
+    elements = {"SOPClassUID": uid, "PixelSpacing": ["0.14", "0.15"]}
+    data = segmented(lungs_segmentation, elements)
+
+    [shared] = parse(data).SharedFunctionalGroupsSequence
+    [measures] = shared.PixelMeasuresSequence
+    assert measures.PixelSpacing == [0.14, 0.15]
+    assert_valid(data, tmp_path)
+
+
 def test_the_lungs_are_those_that_the_overlay_outlines() -> None:
     data = segmented(lungs_segmentation)
 
