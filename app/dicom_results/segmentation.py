@@ -77,8 +77,8 @@ def evidence_segmentation(source: Source, reading: Reading) -> bytes:
     segmentation = _segmentation(
         source,
         reading,
-        # Of fractions, highdicom sorts every value, which takes seconds: so it gets where they are,
-        # and they are put there afterwards.
+        # highdicom would sort all fractions, which takes seconds. So it gets a mask, which they
+        # replace below.
         (values > 0).view(np.uint8),
         segment,
         segmentation_type=SegmentationTypeValues.FRACTIONAL,
