@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvicorn
 
+from app.dicom_results import kinds
 from app.errors import (
     ArchiveError,
     CertificateError,
@@ -158,6 +159,14 @@ def read(
             help="The rules by which images are read or left out.",
         ),
     ] = None,
+    results: Annotated[
+        str,
+        typer.Option(
+            metavar="KINDS",
+            envvar="PNEUMOSCOPE_NODE_RESULTS",
+            help="What is stored: of evidence, lungs, overlay and report, separated by commas.",
+        ),
+    ] = ",".join(kinds.USUAL),
 ) -> None:
     """Read a study in a PACS, or every new one, and store the results in it.
 
@@ -165,23 +174,36 @@ def read(
     PNEUMOSCOPE_FHIR_TOKEN those to a FHIR server; the environment variables of `serve` configure
     the model. Ends with 1 where an image or its results failed.
     """
+    from app.pacs.results import Selection
     from app.pacs.rules import Rules
     from app.pacs.web import command
     from app.pacs.web.polling import yesterday
 
     settings = settings_or_exit(Settings)
     try:
-        chosen = Rules.load(rules)
+        selection = Selection(Rules.load(rules), kinds.named(results))
     except RulesError as error:
         sys.exit(f"pneumoscope: {error}")
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--results") from error
     if study is not None and poll is None and since is None:
         work = partial(
-            command.read_study, url=dicomweb, fhir=fhir, rules=chosen, study=study, again=again
+            command.read_study,
+            url=dicomweb,
+            fhir=fhir,
+            selection=selection,
+            study=study,
+            again=again,
         )
     elif study is None and poll is not None and not again:
         oldest = since.date if since else yesterday
         work = partial(
-            command.poll, url=dicomweb, fhir=fhir, rules=chosen, seconds=poll, since=oldest
+            command.poll,
+            url=dicomweb,
+            fhir=fhir,
+            selection=selection,
+            seconds=poll,
+            since=oldest,
         )
     else:
         sys.exit("pneumoscope: give either --study, or --poll and perhaps --since.")

@@ -72,12 +72,13 @@ class Outputs:
 
     async def _write_dicom(self, reader: Reader, reading: Reading, data: bytes, stem: Path) -> None:
         # Here, since highdicom takes a second of a start that may never need it.
+        from app.dicom_results.kinds import USUAL
         from app.dicom_results.source import read_source
         from app.dicom_results.written import written
 
-        capture, report = await written(reader, reading, read_source(data))
-        _put(stem.with_name(f"{stem.name}-overlay.dcm"), capture)
-        _put(stem.with_name(f"{stem.name}-report.dcm"), report)
+        files = await written(reader, reading, read_source(data), USUAL)
+        for kind, content in files.items():
+            _put(stem.with_name(f"{stem.name}-{kind}.dcm"), content)
 
 
 def _put(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ from pydicom.uid import UID
 
 from app.dicom_results import uids
 from app.dicom_results.identity import carry
+from app.dicom_results.kinds import KINDS
 from app.dicom_results.source import Source, taken
 from app.reading.model import Model
 from model_store.manifest import Manifest
@@ -18,7 +19,6 @@ from model_store.manifest import Manifest
 PRODUCT = "pneumoscope"
 FOR_RESEARCH = "For research use only: not a medical device."
 
-OVERLAY, REPORT = KINDS = ("overlay", "report")
 _LONG_STRING = 64
 # As many versions of the model as are known for its own.
 _VERSIONS = 100

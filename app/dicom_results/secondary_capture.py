@@ -7,7 +7,8 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
-from app.dicom_results.instance import FOR_RESEARCH, OVERLAY, place, to_file
+from app.dicom_results.instance import FOR_RESEARCH, place, to_file
+from app.dicom_results.kinds import OVERLAY
 from app.dicom_results.source import Source
 from app.imaging.overlay import Target
 from app.reading.reading import Reading

@@ -39,6 +39,7 @@ _LEFT_OUT_IF_UNKNOWN = (
     "LossyImageCompression",
     "LossyImageCompressionRatio",
     "LossyImageCompressionMethod",
+    "PixelSpacing",
 )
 # When the image was taken, the closest first.
 _MOMENTS = tuple(
@@ -53,6 +54,8 @@ _PATTERNS = {
     "PatientOrientation": re.compile("[APRLHF]{1,3}"),
     "BurnedInAnnotation": re.compile("YES|NO"),
     "LossyImageCompression": re.compile("0[01]"),
+    # Of a length.
+    "PixelSpacing": re.compile(r"(?=.*[1-9])\d*\.?\d*", re.ASCII),
 }
 # In bytes; the longest name has 3 components of 64 characters.
 _LONGEST = 4096
@@ -84,8 +87,8 @@ def read_source(data: bytes) -> Source:
 
     Returns:
         The UIDs of the image, its series and its study, the patient's and the study's attributes,
-        and those of the image that its overlay shares. Text is declared to be UTF-8, which loses
-        no character whatever the file's own character set is.
+        and those of the image that its overlay and its Segmentations share. Text is declared to be
+        UTF-8, which loses no character whatever the file's own character set is.
 
     Raises:
         UnreadableImageError: the DICOM file is broken.

@@ -9,8 +9,10 @@ from highdicom.sr import (
     CodeContentItem,
     CodedConcept,
     ComprehensiveSR,
+    ContainerContentItem,
     ContentSequence,
     DeviceObserverIdentifyingAttributes,
+    ImageContentItem,
     Measurement,
     MeasurementReport,
     MeasurementsAndQualitativeEvaluations,
@@ -32,12 +34,13 @@ from app.dicom_results import uids
 from app.dicom_results.instance import (
     FOR_RESEARCH,
     PRODUCT,
-    REPORT,
     device_uid,
     instance_uid,
     place,
     to_file,
 )
+from app.dicom_results.kinds import REPORT
+from app.dicom_results.regions import regions, seen
 from app.dicom_results.source import Source
 from app.reading.model import Model
 from app.reading.reading import Reading
@@ -46,6 +49,7 @@ from model_store.manifest import Manifest
 _SERIES_NUMBER = 9002
 PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
 CHEST_RADIOGRAPHY = CodedConcept("399208008", "SCT", "Plain X-ray of chest")
+_SOURCE = CodedConcept("260753009", "SCT", "Source")
 ASSOCIATED_FINDING = CodedConcept("246090004", "SCT", "Associated finding")
 PROBABILITY = codes.DCM.Probability
 # CID 240, "Present-Absent".
@@ -82,8 +86,10 @@ def structured_report(source: Source, reading: Reading) -> bytes:
     report = MeasurementReport(
         observation_context=_observer(reading.model.manifest),
         procedure_reported=CHEST_RADIOGRAPHY,
-        imaging_measurements=[_group(source, reading)],
+        imaging_measurements=[_group(source, reading), *regions(source, reading)],
     )
+    # Before the measurements.
+    report[0].ContentSequence.insert(-1, _image_library(source))
     # Nobody verifies it, and it is no definitive answer (PS3.3, C.17.2).
     document = ComprehensiveSR(
         evidence=[source], content=report, is_complete=True, is_final=False, **placed
@@ -116,6 +122,23 @@ def _observer(manifest: Manifest) -> ObservationContext:
     )
 
 
+def _image_library(source: Dataset) -> ContainerContentItem:
+    """The image (TID 1600), which viewers look for there; nothing of its pixels is repeated."""
+    library, group = (
+        ContainerContentItem(name, relationship_type=RelationshipTypeValues.CONTAINS)
+        for name in (codes.DCM.ImageLibrary, codes.DCM.ImageLibraryGroup)
+    )
+    image = ImageContentItem(
+        _SOURCE,
+        source.SOPClassUID,
+        source.SOPInstanceUID,
+        relationship_type=RelationshipTypeValues.CONTAINS,
+    )
+    library.ContentSequence = ContentSequence([group])
+    group.ContentSequence = ContentSequence([image])
+    return library
+
+
 def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvaluations:
     """What was found on the image (TID 1501)."""
     model = reading.model
@@ -129,7 +152,7 @@ def _group(source: Dataset, reading: Reading) -> MeasurementsAndQualitativeEvalu
             parameters=_parameters(model),
             manufacturer=PRODUCT,
         ),
-        measurements=[_probability(reading)],
+        measurements=[_probability(source, reading)],
         qualitative_evaluations=[QualitativeEvaluation(*pair) for pair in _evaluations(reading)],
         source_images=[SourceImageForMeasurementGroup(source.SOPClassUID, source.SOPInstanceUID)],
     )
@@ -152,11 +175,14 @@ def _parameters(model: Model) -> list[str]:
     return parameters
 
 
-def _probability(reading: Reading) -> Measurement:
+def _probability(source: Dataset, reading: Reading) -> Measurement:
     """The calibrated probability, of pneumonia whatever the label is (TID 300)."""
     measurement = Measurement(PROBABILITY, reading.probability, codes.UCUM.NoUnits)
     measurement[0].ContentSequence = ContentSequence(
-        [CodeContentItem(ASSOCIATED_FINDING, PNEUMONIA, RelationshipTypeValues.HAS_CONCEPT_MOD)]
+        [
+            CodeContentItem(ASSOCIATED_FINDING, PNEUMONIA, RelationshipTypeValues.HAS_CONCEPT_MOD),
+            seen(source, reading),
+        ]
     )
     return measurement
 

@@ -54,9 +54,7 @@ def overlay(
     Args:
         pixels: uint8 `[height, width]`.
         cam: the model's `cam` output, float32 `[h, w]`.
-        target: ReLU(cam) argues for pneumonia, ReLU(-cam) for normal (Selvaraju 2017,
-            arXiv:1610.02391, section 3.3). Either is shown relative to the peak of |cam|, so
-            that a label with little to be said for it gets little colour.
+        target: what the colours argue for, as `levels` has it.
         max_side: the picture's longest side is reduced to it, in pixels.
         contours: closed curves, drawn as thin lines; each float32 `[points, 2]`, x and y in shares
             of the image's width and height.
@@ -66,16 +64,35 @@ def overlay(
     """
     picture = shrink(pixels, max_side)
     height, width = picture.shape
-    peak = max(float(np.abs(cam).max()), float(np.finfo(np.float32).tiny))
-    evidence = (cam if target == "pneumonia" else -cam) / peak
-    smooth = cv2.resize(evidence, (width, height), interpolation=cv2.INTER_CUBIC)
-    level = cv2.convertScaleAbs(cv2.max(smooth, 0), alpha=255)
+    level = levels(cam, target, (width, height))
     veiled = cv2.multiply(picture, cv2.LUT(level, _CLEARNESS), scale=1 / 255)
     blended: npt.NDArray[np.uint8] = cv2.add(
         cv2.applyColorMap(level, _TINT), cv2.cvtColor(veiled, cv2.COLOR_GRAY2BGR)
     )
     _draw(blended, contours)
     return blended
+
+
+def levels(
+    cam: npt.NDArray[np.float32], target: Target, size: tuple[int, int]
+) -> npt.NDArray[np.uint8]:
+    """How much each pixel argues for `target`.
+
+    Args:
+        cam: the model's `cam` output, float32 `[h, w]`.
+        target: ReLU(cam) argues for pneumonia, ReLU(-cam) for normal (Selvaraju 2017,
+            arXiv:1610.02391, section 3.3).
+        size: width and height of the result, in pixels.
+
+    Returns:
+        uint8 `[height, width]`, in 255ths of the peak of |cam|, so that a label with little to be
+        said for it has low levels.
+    """
+    peak = max(float(np.abs(cam).max()), float(np.finfo(np.float32).tiny))
+    evidence = (cam if target == "pneumonia" else -cam) / peak
+    smooth = cv2.resize(evidence, size, interpolation=cv2.INTER_CUBIC)
+    level: npt.NDArray[np.uint8] = cv2.convertScaleAbs(cv2.max(smooth, 0), alpha=255)
+    return level
 
 
 def encode(picture: npt.NDArray[np.uint8], media_type: MediaType) -> bytes:

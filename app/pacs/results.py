@@ -14,7 +14,8 @@ from app.audit import recorded
 from app.audit.record import Record
 from app.codes import NO_RESULT_IN_A_STUDY, OWN_RESULT, Label
 from app.dicom_results import uids
-from app.dicom_results.instance import KINDS, OVERLAY, REPORT, is_own_series
+from app.dicom_results.instance import is_own_series
+from app.dicom_results.kinds import KINDS, USUAL
 from app.dicom_results.source import read_source
 from app.dicom_results.written import written
 from app.errors import NoLungsError, NotReadError, NotSelectedError
@@ -30,12 +31,12 @@ class Selection(NamedTuple):
 
     Attributes:
         rules: of the hospital.
-        kinds: of results, that there is a destination for.
+        kinds: of results, where no rule says which.
         record: of readings, if there is one.
     """
 
     rules: Rules = Rules()
-    kinds: Collection[str] = KINDS
+    kinds: Collection[str] = USUAL
     record: Record | None = None
 
 
@@ -48,8 +49,8 @@ class Results:
 
     Attributes:
         files: by their kind, the report last: `fhir`, a transaction in JSON, `hl7`, an ORU^R01,
-            `webhook`, a notice of an urgent reading, `overlay`, a Secondary Capture, and `report`,
-            a Comprehensive SR.
+            `webhook`, a notice of an urgent reading, `evidence` and `lungs`, Segmentations,
+            `overlay`, a Secondary Capture, and `report`, a Comprehensive SR.
         label: what they say.
         probability: calibrated, of pneumonia.
         image: the SOP Instance UID of the image.
@@ -123,19 +124,16 @@ async def results_of(
     source = await asyncio.to_thread(read_source, data)
     if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.model.manifest):
         raise NotReadError(OWN_RESULT)
-    overlay, report = await written(reader, reading, source)
-    image = str(source.SOPInstanceUID)
     make: dict[str, Callable[[], bytes]] = {
         FHIR: lambda: json.dumps(transaction(source, reading)).encode(),
         HL7: lambda: oru(source, reading, datetime.now(UTC)),
         WEBHOOK: lambda: notice(source, reading, datetime.now(UTC)),
-        OVERLAY: lambda: overlay,
-        REPORT: lambda: report,
     }
     if not is_urgent(reading):
         del make[WEBHOOK]
     files = {kind: made() for kind, made in make.items() if kind in wanted}
-    return Results(files, reading.label, reading.probability, image)
+    files |= await written(reader, reading, source, wanted)
+    return Results(files, reading.label, reading.probability, str(source.SOPInstanceUID))
 
 
 def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[str]:
@@ -147,4 +145,5 @@ def _wanted(selection: Selection, data: bytes, max_pixels: int) -> Collection[st
         raise NotSelectedError(rule.name)
     if rule is None or rule.results is None:
         return selection.kinds
-    return set(selection.kinds) & set(rule.results)
+    # The PACS is a destination for every kind of its own.
+    return {*KINDS, *selection.kinds} & set(rule.results)

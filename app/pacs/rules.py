@@ -32,7 +32,7 @@ from pydicom import Dataset
 from pydicom.tag import Tag
 from pydicom.valuerep import DA
 
-from app.dicom_results.instance import KINDS, REPORT
+from app.dicom_results.kinds import KINDS, REPORT
 from app.errors import RulesError
 from app.host import process
 from app.imaging.dicom import attributes

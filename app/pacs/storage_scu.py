@@ -9,6 +9,7 @@ from pydicom.uid import (
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     SecondaryCaptureImageStorage,
+    SegmentationStorage,
 )
 from pynetdicom import AE
 from pynetdicom.association import Association
@@ -19,7 +20,7 @@ from app.pacs.destinations import DUPLICATE, failure, parsed
 from app.pacs.node.settings import StorageAddress
 from app.pacs.tls import RequestingContext
 
-_SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage)
+_SOP_CLASSES = (SecondaryCaptureImageStorage, ComprehensiveSRStorage, SegmentationStorage)
 _SYNTAXES = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 _CONNECT_SECONDS = 10
 _ASSOCIATE_SECONDS = 30
@@ -92,7 +93,7 @@ class StorageDestination:
         if association.is_rejected:
             raise UnreachableError("The PACS rejected the association.")
         if association.rejected_contexts:
-            raise RefusedError("The PACS accepts neither Secondary Capture nor Comprehensive SR.")
+            raise RefusedError("The PACS accepts no kind of result.")
         if tls and tls.failure:
             raise UnreachableError(f"TLS with the PACS failed: {tls.said()}.")
         raise UnreachableError("The PACS did not answer.")

@@ -26,7 +26,7 @@ _CUT = 0.04
 # Evidence is smooth: what belongs to a lung's rim may lie a little outside.
 _RIM = 5 / 224
 # How much finer than the map an outline is traced.
-_FINER = 4
+FINER = 4
 
 
 class Box(NamedTuple):
@@ -109,13 +109,35 @@ def outline(lungs: Floats) -> list[Floats]:
         height. They run where P(lung) is a half between the map's places, not along these.
     """
     height, width = lungs.shape
-    size = _FINER * width, _FINER * height
-    # Grown by one place, so that the mask only chooses the components and cuts no curve.
+    return traced(mask_at(lungs, (FINER * width, FINER * height)))
+
+
+def mask_at(lungs: Floats, size: tuple[int, int]) -> Mask:
+    """The mask of `mask_of` between the map's places, where P(lung) is at least a half.
+
+    Args:
+        lungs: the map.
+        size: width and height of the mask, in pixels.
+
+    Returns:
+        uint8 `[height, width]` of 0 and 1.
+    """
+    # Grown by one place, so that it only chooses the components and cuts no curve.
     chosen = cv2.resize(cv2.dilate(mask_of(lungs), np.ones((3, 3))), size, None, 0, 0, 0)
     fine = (cv2.resize(lungs, size, interpolation=cv2.INTER_LINEAR) >= _LUNG) & (chosen > 0)
-    found, _ = cv2.findContours(fine.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    mask: Mask = fine.view(np.uint8)
+    return mask
+
+
+def traced(mask: Mask) -> list[Floats]:
+    """The outer contours of a mask, as `outline` gives them.
+
+    Args:
+        mask: uint8 `[height, width]` of 0 and 1.
+    """
+    found, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     # Points are the middles of places.
-    return [((curve[:, 0] + 0.5) / size).astype(np.float32) for curve in found]
+    return [((curve[:, 0] + 0.5) / mask.shape[::-1]).astype(np.float32) for curve in found]
 
 
 def evidence_in_lungs(cam: Floats, lungs: Floats, target: Target) -> float | None:

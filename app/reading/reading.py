@@ -6,6 +6,7 @@ from app.codes import Label, Reason, WarningCode
 from app.imaging import overlay
 from app.imaging.decode import Radiograph
 from app.inference.contract import Answers
+from app.reading.evidence import core
 from app.reading.lungs import Floats, Lungs, evidence_in_lungs, find, outline
 from app.reading.model import Model
 
@@ -80,6 +81,16 @@ class Reading:
     def outline(self) -> list[Floats]:
         """The contours of the lungs, as `lungs.outline` gives them; none where none were found."""
         return outline(self.answers.lungs[0]) if self.lungs.found else []
+
+    @property
+    def core(self) -> list[Floats]:
+        """Where what argues for pneumonia is strongest, as `evidence.core` gives it.
+
+        None where the image does not show pneumonia.
+        """
+        if self.label != Label.PNEUMONIA:
+            return []
+        return core(self.answers.cam[0], self.answers.lungs[0])
 
     def evidence_in_lungs(self, target: overlay.Target) -> float | None:
         """The share of what argues for a label that lies in the lungs, 0 to 1.

@@ -46,7 +46,7 @@ function Initialize()
   end
 end
 
--- The node's results are SR and OT today; their manufacturer tells them whatever they become.
+-- The node's results are SR, OT and SEG today; their manufacturer tells them whatever they become.
 function OnStoredInstance(instance, tags, metadata, origin)
   if RADIOGRAPHS[tags.Modality] and tags.Manufacturer ~= OWN_MANUFACTURER then
     local order = { Resources = { instance }, Asynchronous = true }

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from prometheus_client import CollectorRegistry, start_http_server
 
 from app.audit.record import Record
-from app.dicom_results.instance import KINDS
+from app.dicom_results.kinds import KINDS
 from app.errors import NodeError, ServeError
 from app.pacs import stopping, tls
 from app.pacs.destinations import Destination
@@ -112,9 +112,9 @@ def _record(settings: NodeSettings) -> Record | None:
 
 
 def _kinds(settings: NodeSettings) -> Collection[str]:
-    """The results that there is a destination for."""
+    """The results that images get where no rule says which."""
     others = {FHIR: settings.fhir, HL7: settings.hl7, WEBHOOK: settings.webhook}
-    return (*KINDS, *(kind for kind, destination in others.items() if destination))
+    return (*settings.results, *(kind for kind, destination in others.items() if destination))
 
 
 def _destinations(settings: NodeSettings) -> dict[str, Destination]:

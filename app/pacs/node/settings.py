@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from app.dicom_results import kinds
 from app.host.addresses import is_loopback
 from app.host.environment import EnvironmentSettings
 
@@ -101,6 +102,15 @@ def _url(value: str | None) -> str | None:
     return value
 
 
+def _results(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return kinds.named(value)
+    except ValueError as error:
+        raise _wrong(str(error)) from error
+
+
 def _given_beyond_loopback(peers: tuple[Peer, ...], info: ValidationInfo) -> tuple[Peer, ...]:
     if not peers and not is_loopback(info.data.get("host", "localhost")):
         raise _wrong("Beyond this machine it must be said who may send: AE or AE@host")
@@ -184,6 +194,11 @@ class NodeSettings(EnvironmentSettings):
     )
     webhook: Annotated[str | None, AfterValidator(_url)] = Field(
         None, description="URL that is told of urgent readings, with a signature"
+    )
+    results: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_results)] = Field(
+        kinds.USUAL,
+        description="results that the PACS gets, of `evidence`, `lungs`, `overlay` and `report`,"
+        " separated by commas; a rule may say otherwise",
     )
     rules: Path | None = Field(
         None, description="file of the rules by which images are read or left out"

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from datetime import date
 from functools import partial
 
-from app.dicom_results.instance import KINDS
+from app.dicom_results.kinds import KINDS
 from app.errors import ReadError, UnreachableError
 from app.imaging.dicom.read import MODALITIES
 from app.pacs import stopping
 from app.pacs.destinations import Destination
-from app.pacs.rules import FHIR, Rules
+from app.pacs.results import Selection
+from app.pacs.rules import FHIR
 from app.pacs.web.archive import Archive
 from app.pacs.web.dicomweb import StowDestination
 from app.pacs.web.fhir import FhirDestination
@@ -21,7 +22,7 @@ from app.reading.reader import Reader
 
 
 async def read_study(
-    reader: Reader, url: str, fhir: str | None, rules: Rules, study: str, again: bool
+    reader: Reader, url: str, fhir: str | None, selection: Selection, study: str, again: bool
 ) -> int:
     """Read a study, and print a line for each image.
 
@@ -29,7 +30,7 @@ async def read_study(
         reader: the model.
         url: of the PACS, over DICOMweb.
         fhir: the base URL of a FHIR server that readings go to as well.
-        rules: which of its images are read.
+        selection: which of its images are read, and which results the PACS gets.
         study: its Study Instance UID.
         again: what has a report too; the results are kept beside the earlier ones.
 
@@ -44,7 +45,7 @@ async def read_study(
     status = 0
     async with reader.running():
         try:
-            study_reader = _study_reader(reader, url, fhir, rules)
+            study_reader = _study_reader(reader, url, fhir, selection)
             find = partial(study_reader.archive.unread, study, MODALITIES, reader.model)
             unread = await asyncio.to_thread(find)
             known = {image.SOPInstanceUID for image in unread}
@@ -65,7 +66,7 @@ async def poll(
     reader: Reader,
     url: str,
     fhir: str | None,
-    rules: Rules,
+    selection: Selection,
     seconds: float,
     since: Callable[[], date],
 ) -> int:
@@ -79,7 +80,7 @@ async def poll(
     """
     stop = stopping.on_signal()
     try:
-        study_reader = _study_reader(reader, url, fhir, rules)
+        study_reader = _study_reader(reader, url, fhir, selection)
     except ValueError as error:
         raise ReadError(str(error)) from error
     async with reader.running():
@@ -87,9 +88,10 @@ async def poll(
     return 0
 
 
-def _study_reader(reader: Reader, url: str, fhir: str | None, rules: Rules) -> StudyReader:
+def _study_reader(reader: Reader, url: str, fhir: str | None, selection: Selection) -> StudyReader:
     pacs = StowDestination(url)
     destinations: dict[str, Destination] = dict.fromkeys(KINDS, pacs)
     if fhir is not None:
         destinations[FHIR] = FhirDestination(fhir)
-    return StudyReader(reader, Archive(url), destinations, rules)
+        selection = selection._replace(kinds=(FHIR, *selection.kinds))
+    return StudyReader(reader, Archive(url), destinations, selection)

@@ -11,7 +11,6 @@ from pydicom import Dataset
 from app.errors import DeferredError, ImageError, NotReadError, RefusedError, UnreachableError
 from app.pacs.destinations import Destination
 from app.pacs.results import Selection, results_of
-from app.pacs.rules import Rules
 from app.pacs.web.archive import Archive
 from app.reading.reader import Reader
 
@@ -40,18 +39,18 @@ class StudyReader:
         reader: Reader,
         archive: Archive,
         destinations: Mapping[str, Destination],
-        rules: Rules,
+        selection: Selection,
     ) -> None:
         """Prepare to read.
 
         Args:
             reader: the model.
             archive: the PACS.
-            destinations: of results, by their kinds; those of other kinds are left out.
-            rules: which images are read.
+            destinations: of results, by their kinds.
+            selection: which images are read, and which results they get.
         """
         self.reader, self.archive, self._destinations = reader, archive, destinations
-        self._selection = Selection(rules, destinations.keys())
+        self._selection = selection
 
     async def read(self, images: Iterable[Dataset], apart: bool = False) -> AsyncIterator[Outcome]:
         """Read images one after the other, and store the results of each.

@@ -9,6 +9,7 @@ from pydicom.tag import Tag
 
 from app.dicom_results.identity import carry
 from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.segmentation import evidence_segmentation, lungs_segmentation
 from app.dicom_results.source import read_source
 from app.dicom_results.structured_report import structured_report
 from app.errors import IncompleteDicomError
@@ -34,10 +35,14 @@ def raw(values: dict[str, bytes], vr: str = "LO") -> Any:
 
 def results(file: bytes) -> list[Dataset]:
     source = read_source(file)
-    return [
-        parse(structured_report(source, reading())),
-        parse(secondary_capture(source, reading(), overlay(), "pneumonia")),
+    written = [
+        secondary_capture(source, reading(), overlay(), "pneumonia"),
+        *(
+            write(source, reading())
+            for write in (structured_report, evidence_segmentation, lungs_segmentation)
+        ),
     ]
+    return [parse(data) for data in written]
 
 
 def bytes_of(dataset: Dataset, keyword: str) -> bytes:

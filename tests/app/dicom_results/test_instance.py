@@ -2,7 +2,8 @@ from datetime import UTC, date, datetime, time
 
 import pytest
 
-from app.dicom_results.instance import KINDS, is_own_series, place
+from app.dicom_results.instance import is_own_series, place
+from app.dicom_results.kinds import KINDS
 from app.dicom_results.source import read_source
 from tests.app.dicom_results.given import BARE, model, source_file
 from tests.app.reading.profiles import profile

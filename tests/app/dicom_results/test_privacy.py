@@ -17,11 +17,13 @@ with warnings.catch_warnings():
     file = given.source_file(**given.WRONG | planted)
 logging.basicConfig(level=logging.INFO)
 from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.segmentation import evidence_segmentation, lungs_segmentation
 from app.dicom_results.source import read_source
 from app.dicom_results.structured_report import structured_report
 from tests.model_store.made import manifest
 source = read_source(file)
-structured_report(source, given.reading())
+for write in structured_report, evidence_segmentation, lungs_segmentation:
+    write(source, given.reading())
 secondary_capture(source, given.reading(), given.overlay(), "normal")
 assert source.PatientName == "Planted"
 """

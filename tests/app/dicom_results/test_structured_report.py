@@ -159,7 +159,7 @@ def test_the_probability_is_the_readings(probability: float) -> None:
     assert measurement.unit.value == "1"
     assert measurement.value == read.probability
     assert float(item.NumericValue) == pytest.approx(read.probability, rel=1e-9)
-    [finding] = measurement[0].ContentSequence
+    finding, _ = measurement[0].ContentSequence
     assert finding.ConceptCodeSequence[0].CodeValue == "233604007"
 
 

@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from io import BytesIO
 
 from pydicom import Dataset, dcmread
-from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    ComprehensiveSRStorage,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -40,7 +45,11 @@ class Pacs:
     def __init__(self) -> None:
         self.port = free_port()
         self.status = 0x0000
-        self.sop_classes = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
+        self.sop_classes = [
+            SecondaryCaptureImageStorage,
+            ComprehensiveSRStorage,
+            SegmentationStorage,
+        ]
         self.stored: list[bytes] = []
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from highdicom.sr import ComprehensiveSR
 from pydicom import Dataset, dcmread
 
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
@@ -19,10 +20,11 @@ USER, PASSWORD = "pneumoscope", "of the tests"
 
 
 def probability_of(report: Dataset) -> float:
-    """The one number that a report measures."""
-    numbers = [element for element in report.iterall() if element.keyword == "NumericValue"]
-    assert len(numbers) == 1
-    return float(numbers[0].value)
+    """That of pneumonia, which a report measures once."""
+    document: Any = ComprehensiveSR.from_dataset(report)
+    [group] = document.content.get_image_measurement_groups()
+    [measurement] = group.get_measurements()
+    return float(measurement.value)
 
 
 class Orthanc:

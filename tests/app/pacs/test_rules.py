@@ -121,7 +121,7 @@ def test_no_file_has_no_rules() -> None:
         (rule('results = ["report"]'), "Rule 'one', results: what is not read has none."),
         (
             '[[rule]]\nname = "two"\nread = true\nresults = ["overlay"]',
-            "Rule 'two', results: of fhir, hl7, webhook, overlay, report",
+            "Rule 'two', results: of fhir, hl7, webhook, evidence, lungs, overlay, report",
         ),
         ('[[rule]]\nname = "two"\nread = "no"', "Rule 'two', read: Input should be a valid bool"),
         ('[[rule]]\nname = "two"', "Rule 'two', read: Field required."),

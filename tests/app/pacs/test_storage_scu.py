@@ -4,6 +4,7 @@ import pytest
 from pydicom.uid import UID, ComprehensiveSRStorage, ImplicitVRLittleEndian
 
 from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.segmentation import evidence_segmentation, lungs_segmentation
 from app.dicom_results.source import read_source
 from app.dicom_results.structured_report import structured_report
 from app.errors import RefusedError, UnreachableError
@@ -21,11 +22,14 @@ def pacs() -> Iterator[Pacs]:
 
 @pytest.fixture(scope="module")
 def results() -> list[bytes]:
-    """An overlay and a report."""
+    """One of each kind, the overlay first."""
     source, reading = read_source(given.source_file()), given.reading()
     return [
         secondary_capture(source, reading, given.overlay(), "normal"),
-        structured_report(source, reading),
+        *(
+            write(source, reading)
+            for write in (structured_report, evidence_segmentation, lungs_segmentation)
+        ),
     ]
 
 
@@ -73,7 +77,7 @@ def test_a_pacs_that_takes_one_kind_gets_it(results: list[bytes]) -> None:
     pacs = Pacs()
     pacs.sop_classes = [ComprehensiveSRStorage]
     with pacs.listening():
-        _destination(pacs.port).store(results[1:])
+        _destination(pacs.port).store(results[1:2])
         with pytest.raises(RefusedError, match="Secondary Capture Image Storage"):
             _destination(pacs.port).store(results)
     assert [dataset.SOPClassUID for dataset in pacs.datasets] == [ComprehensiveSRStorage]
@@ -82,7 +86,7 @@ def test_a_pacs_that_takes_one_kind_gets_it(results: list[bytes]) -> None:
 def test_a_pacs_that_takes_no_kind_refuses(results: list[bytes]) -> None:
     pacs = Pacs()
     pacs.sop_classes = [UID("1.2.840.10008.1.1")]
-    with pacs.listening(), pytest.raises(RefusedError, match="neither"):
+    with pacs.listening(), pytest.raises(RefusedError, match="no kind of result"):
         _destination(pacs.port).store(results)
 
 

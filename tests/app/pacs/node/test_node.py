@@ -246,6 +246,25 @@ def test_what_a_rule_leaves_out_is_counted_by_its_name_and_gets_no_result(
     assert not [value for value in ("ICU-7", "4711", "ller") if value in caplog.text]
 
 
+def test_segmentations_go_out_where_they_are_asked_for(
+    tmp_path: Path, pacs: Pacs, settings: Settings
+) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nname = "one room"\nread = true\nstation = "ROOM 1"\n'
+        'results = ["lungs", "report"]\n'
+    )
+    asked: dict[str, Any] = {"rules": rules, "results": ("evidence", "lungs", "report")}
+    with _running(tmp_path, pacs, settings, **asked) as running:
+        running.send()
+        running.waits_for("pneumoscope_node_results_sent_total", 3)
+        running.send(SOPInstanceUID="1.2.9", StationName="ROOM 1")
+        running.waits_for("pneumoscope_node_results_sent_total", 5)
+    kinds = [str(dataset.get("ContentLabel", dataset.Modality)) for dataset in pacs.datasets]
+    assert kinds == ["EVIDENCE", "LUNGS", "SR", "LUNGS", "SR"]
+    assert {dataset.PatientID for dataset in pacs.datasets} == {"4711"}
+
+
 def test_readings_go_to_a_fhir_server_as_well(
     tmp_path: Path,
     pacs: Pacs,

@@ -30,6 +30,7 @@ def test_defaults() -> None:
     assert settings.spool == Path("/var/spool/pneumoscope")
     assert settings.destination == StorageAddress("PACS", "pacs.example", 104)
     assert (settings.ae_title, settings.called_ae_titles, settings.peers) == ("PNEUMOSCOPE", (), ())
+    assert settings.results == ("overlay", "report")
     assert (settings.host, settings.port) == ("127.0.0.1", 11112)
     assert (settings.metrics_host, settings.metrics_port) == ("127.0.0.1", 9400)
 
@@ -45,6 +46,7 @@ def test_defaults() -> None:
         ("peers", "CT1,XRAY@10.0.0.7", (Peer("CT1", None), Peer("XRAY", "10.0.0.7"))),
         ("fhir", "https://ris.example/fhir", "https://ris.example/fhir"),
         ("hl7", "[::1]:2575", Receiver("::1", 2575)),
+        ("results", "lungs, report", ("lungs", "report")),
         ("max_queued", "5", 5),
         ("max_associations", "20", 20),
         ("max_associations_per_peer", "2", 2),
@@ -77,6 +79,8 @@ def test_the_environment(
         ("fhir", "https://me:secret@ris.example/fhir"),
         ("hl7", "ris.example"),
         ("hl7", "ris.example:0"),
+        ("results", "lungs,overlay"),
+        ("results", "report, heatmap"),
         ("port", "0"),
         ("max_queued", "0"),
         ("max_associations", "0"),

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from pydicom.uid import RLELossless, generate_uid
+from typer.testing import CliRunner
 
+from app.cli import cli
 from tests import synthetic
 from tests.app.dicom_results import given
 from tests.app.imaging.dicom.dicoms import dicom
@@ -105,6 +107,29 @@ def test_a_study_is_read_again_where_that_is_asked_for(
     assert again.stdout.count("results stored") == 2
     assert nothing.stdout == "Nothing is left to read in the study.\n"
     assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
+
+
+def test_segmentations_are_stored_where_they_are_asked_for(
+    orthanc: Orthanc, environment: dict[str, str]
+) -> None:
+    study = generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    asked = environment | {"PNEUMOSCOPE_NODE_RESULTS": "evidence,lungs,report"}
+    read = _read(asked, orthanc.url, "--study", study)
+
+    assert read.stdout.endswith(", results stored\n")
+    labels = [dataset.ContentLabel for dataset in orthanc.datasets("SEG")]
+    assert sorted(labels) == ["EVIDENCE", "LUNGS"]
+    assert len(orthanc.datasets("SR")) == 1
+    assert orthanc.datasets("OT") == []
+
+
+def test_results_without_the_report_are_refused() -> None:
+    options = ["read", "--dicomweb", "http://pacs.example", "--study", "1.2", "--results", "lungs"]
+    done = CliRunner().invoke(cli, options)
+
+    assert done.exit_code == 2
+    assert "Results are of evidence, lungs, overlay, report" in done.output
 
 
 def test_a_rule_leaves_an_image_out(
