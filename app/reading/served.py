@@ -21,7 +21,7 @@ class Served:
     Attributes:
         model: which one.
         engine: what computes it.
-        seconds: that it took to verify and load it.
+        seconds: that it took to load it.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Served:
             engine: the model, loaded.
             profile: of the site that the model reads for.
             observe: is told the size of each batch.
-            seconds: that it took to verify and load the model.
+            seconds: that it took to load the model.
         """
         self.model = Model(manifest, engine.name, engine.device, profile)
         self.engine = engine
