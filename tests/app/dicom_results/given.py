@@ -79,7 +79,6 @@ WRONG: dict[str, Any] = {
     "PatientOrientation": ["L", "X"],
     "BurnedInAnnotation": "MAYBE",
     "LossyImageCompression": "02",
-    "PixelSpacing": ["0", "0.14"],
 }
 
 

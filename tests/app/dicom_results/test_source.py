@@ -91,6 +91,11 @@ def test_what_is_wrong_counts_as_unknown(keyword: str) -> None:
     assert source[keyword].is_empty if keyword in TYPE_2 else keyword not in source
 
 
+@pytest.mark.parametrize("spacing", [["0", "0.14"], ["-0.14", "0.14"], "0.14", None])
+def test_a_spacing_that_is_no_length_counts_as_unknown(spacing: Any) -> None:
+    assert "PixelSpacing" not in read_source(source_file(PixelSpacing=spacing))
+
+
 @pytest.mark.parametrize(
     ("character_set", "name"),
     [
