@@ -73,7 +73,15 @@ def serving() -> Iterator[Storage]:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
         iam.put_user_policy(UserName="reader", PolicyName="all", PolicyDocument=policy)
         made = iam.create_access_key(UserName="reader")["AccessKey"]
-        requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10).raise_for_status()
+        _check_signatures_after(endpoint, "0")
         yield Storage(endpoint, made["AccessKeyId"], made["SecretAccessKey"])
     finally:
+        # The next server is of this process too, and knows what this one knew.
+        _check_signatures_after(endpoint, "inf")
+        requests.post(f"{endpoint}/moto-api/reset", timeout=10).raise_for_status()
         server.stop()
+
+
+def _check_signatures_after(endpoint: str, requests_first: str) -> None:
+    asked = f"{endpoint}/moto-api/reset-auth"
+    requests.post(asked, data=requests_first, timeout=10).raise_for_status()
