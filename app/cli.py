@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
+import subprocess
 import sys
 from collections.abc import Coroutine
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from math import ceil
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 import uvicorn
@@ -38,6 +40,9 @@ from app.reading.reader import Reader
 from app.settings import Settings
 from model_store import store
 from model_store.store import ModelError
+
+if TYPE_CHECKING:
+    from app.archive.command import Archive
 
 # For what is still at work when the last upload has come.
 _LAST_SECONDS = 5
@@ -316,20 +321,83 @@ def archive(
             said = f"{folder} cannot be read: {error.strerror}."
             raise typer.BadParameter(said, param_hint="FOLDER...") from error
 
+    try:
+        command.check(wanted)
+        if ray:
+            _cluster().read(wanted, settings, ray)
+        else:
+            _read_archive(settings, wanted)
+    except (ArchiveError, ModelError, NotReadyError, ProfileError) as error:
+        sys.exit(f"pneumoscope: {error}")
+
+
+@cli.command()
+def commission(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            metavar="FOLDER|TABLE",
+            help="What holds the images, or the table that `archive` wrote of them.",
+        ),
+    ],
+    labels: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help="See docs/commission.md.")
+    ],
+    out: Annotated[
+        Path, typer.Option(file_okay=False, help="For profile.json and report.html.")
+    ] = Path("site"),
+    sensitivity: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="That the site asks for.")
+    ] = 0.95,
+    prevalence: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=0.999,
+            help="Of PNEUMONIA, where the model will be used; if unset, of the labels.",
+        ),
+    ] = None,
+) -> None:
+    """Measure on a site's own labelled images whether the model's numbers hold there.
+
+    The images of FOLDER are read first, by no site profile, into OUT/rows.jsonl, which is not read
+    again. Needs the extra `training`: this is `python -m training commission`.
+    """
+    from app.archive import command
+
+    if not find_spec("sklearn"):
+        sys.exit("pneumoscope: commission needs: pip install 'pneumoscope[training]'.")
+    table = source
+    if source.is_dir():
+        table = out / "rows.jsonl"
+        settings = settings_or_exit(Settings).model_copy(update={"profile": None})
+        wanted = command.Archive([str(source)], table, max_bytes=settings.max_upload_bytes)
+        try:
+            if table.exists() and not wanted.journal.exists():
+                typer.echo(f"going by {table}; remove it to have the images read again", err=True)
+            else:
+                command.check(wanted)
+                _read_archive(settings, wanted)
+        except (ArchiveError, ModelError, NotReadyError) as error:
+            sys.exit(f"pneumoscope: {error}")
+    # Nothing of `app` imports `training`, whose libraries the service does without.
+    measuring = [sys.executable, "-m", "training", "commission", str(table)]
+    measuring += ["--labels", str(labels), "--out", str(out), "--sensitivity", str(sensitivity)]
+    measuring += [] if prevalence is None else ["--prevalence", str(prevalence)]
+    sys.exit(subprocess.run(measuring, check=False).returncode)  # noqa: S603
+
+
+def _read_archive(settings: Settings, wanted: "Archive") -> None:
+    from app.archive import command
+
     async def work(reader: Reader) -> None:
         async with reader.running():
             await reader.ready()
             await command.read(reader, wanted)
 
-    try:
-        command.check(wanted)
-        if ray:
-            _cluster().read(wanted, settings, ray)
-            return
-        reader = load_reader(settings, Metrics())
-        asyncio.run(_beating(settings, reader, work(reader)))
-    except (ArchiveError, ModelError, NotReadyError, ProfileError) as error:
-        sys.exit(f"pneumoscope: {error}")
+    reader = load_reader(settings, Metrics())
+    asyncio.run(_beating(settings, reader, work(reader)))
 
 
 def _cluster() -> ModuleType:

@@ -113,6 +113,11 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app, metrics)
     for module in (predict, explain, picture, service):
         app.include_router(module.router, **(_TOKEN if tokens else {}))
+    if settings.stow_destination:
+        # Here, since what it needs takes half a second of a start that may never need it.
+        from app.http.routes import studies
+
+        app.include_router(studies.router, **(_TOKEN if tokens else {}))
     app.include_router(docs.router)
     if settings.page:
         app.include_router(page.router)

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.host.environment import EnvironmentSettings
+from app.host.values import HttpUrl, wrong
 from model_store.store import DEFAULT_NAME, DEFAULT_ROOT
 
 # A path's own characters (RFC 3986, 3.3), in segments.
@@ -22,7 +22,7 @@ _ORIGIN = re.compile(r"https?://([\w.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?", re.ASCII)
 def _root_path(value: str) -> str:
     path = value.rstrip("/")
     if not _ROOT_PATH.fullmatch(path):
-        raise _wrong("A root path begins with a slash, as in /xray")
+        raise wrong("A root path begins with a slash, as in /xray")
     return path
 
 
@@ -34,13 +34,8 @@ def _origins(value: Any) -> Any:
 
 def _origin(value: str) -> str:
     if value != _ANY_ORIGIN and not _ORIGIN.fullmatch(value):
-        raise _wrong("An origin is * or as in https://viewer.example:8443, without a path")
+        raise wrong("An origin is * or as in https://viewer.example:8443, without a path")
     return value
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    """An error that does not quote the value."""
-    return PydanticCustomError("setting", "{message}", {"message": message})
 
 
 class Settings(EnvironmentSettings):
@@ -118,6 +113,11 @@ class Settings(EnvironmentSettings):
     page: bool = Field(True, description="whether `GET /` serves the page to drop X-rays on")
     audit: Path | None = Field(
         None, description="folder of a record of each reading, as lines of JSON; none if unset"
+    )
+    stow_destination: HttpUrl | None = Field(
+        None,
+        description="DICOMweb service that gets the results of what comes by STOW-RS; no STOW-RS if"
+        " unset",
     )
     heartbeat: Path | None = Field(
         None, description="file that is written every 5 s while all is well; none if unset"

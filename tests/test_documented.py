@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from app import errors
 from app.codes import Reason, WarningCode
 from app.host import environment
-from app.http.routes import docs, explain, predict, service
+from app.http.routes import docs, explain, picture, predict, service, studies
 from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.settings import NodeSettings
 from app.pacs.node.spool import Room, Spool
@@ -56,7 +56,7 @@ def test_metrics_of_the_node(tmp_path: Path) -> None:
     assert not {name for name in names(registry) if f"`{name}`" not in PACS}
 
 
-@pytest.mark.parametrize("module", [docs, explain, predict, service])
+@pytest.mark.parametrize("module", [docs, explain, picture, predict, service, studies])
 def test_endpoints(module: object) -> None:
     routes = [r for r in module.router.routes if isinstance(r, APIRoute)]  # type: ignore[attr-defined]
     shown = [route.path for route in routes if route.include_in_schema]

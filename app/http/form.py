@@ -12,7 +12,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from app.imaging.formats import format_of
 
 _DISPOSITION = b"content-disposition"
-_MAX_PARTS = 100
+MAX_PARTS = 100
 
 
 class FormError(Exception):
@@ -40,7 +40,7 @@ class _Files:
     def on_part_begin(self) -> None:
         self._start()
         self._parts += 1
-        if self._parts > _MAX_PARTS:
+        if self._parts > MAX_PARTS:
             raise FormError
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:

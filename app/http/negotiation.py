@@ -10,6 +10,7 @@ from app.http.problems import Problem
 from app.imaging.formats import is_dicom
 
 DICOM = "application/dicom"
+DICOM_JSON = "application/dicom+json"
 FHIR = "application/fhir+json"
 JSON = "application/json"
 _LONGEST = 1024

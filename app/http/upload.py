@@ -9,7 +9,7 @@ from io import BytesIO
 
 from fastapi import Request
 
-from app.http import form
+from app.http import form, related
 from app.http.problems import Problem, too_large, too_slow
 from app.imaging.formats import format_of
 from app.reading import admission
@@ -25,6 +25,8 @@ RAW_TYPES = (
     "image/webp",
 )
 _MULTIPART = "multipart/form-data"
+INSTANCES = "multipart/related"
+_DICOM = "application/dicom"
 # Of a body that is the file itself. Its bytes tell which: `image/jpg`, which nobody registered, or
 # `image/x-png` are no mistakes that matter.
 _FILE_TYPE = re.compile(r"image/.+|application/dicom|(application|binary)/octet-stream")
@@ -73,6 +75,29 @@ async def several_files(request: Request, limit: int, seconds: float, most: int)
     return files
 
 
+async def instances(request: Request, limit: int, seconds: float) -> list[bytes]:
+    """The DICOM files of a body as STOW-RS has it (PS3.18, 10.5).
+
+    Raises:
+        Problem: as `one_file`, save that several files are what is wanted.
+    """
+    content_type = request.headers.get("content-type", "")
+    if _media_type(request) != INSTANCES or related.kind_of_parts(content_type) != _DICOM:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_type",
+            f'Send {INSTANCES} with type="{_DICOM}", and an instance in each part.',
+        )
+    async with _deadline(seconds):
+        try:
+            parts = await related.parts(content_type, _limited(request, limit))
+        except form.FormError:
+            raise _malformed() from None
+    if not parts:
+        raise _bad_request("no_file", "The body has no instance.")
+    return parts
+
+
 def plain(data: bytes) -> bytes:
     """The file's bytes.
 
@@ -105,7 +130,7 @@ async def _parts(request: Request, limit: int) -> list[bytes]:
     try:
         files = await form.files(content_type, FIELD, _limited(request, limit))
     except form.FormError:
-        raise _bad_request("malformed_form", "The multipart body is malformed.") from None
+        raise _malformed() from None
     if not files:
         raise _bad_request("no_file", f"The form has no file in a part named {FIELD}.")
     return files
@@ -149,6 +174,10 @@ def _unknown_type() -> Problem:
         "unsupported_content_type",
         f"Send {_MULTIPART} with a part named {FIELD}, or the image with its own content type.",
     )
+
+
+def _malformed() -> Problem:
+    return _bad_request("malformed_form", "The multipart body is malformed.")
 
 
 def _media_type(request: Request) -> str:

@@ -27,7 +27,6 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import PydanticCustomError
 from pydicom import Dataset
 from pydicom.tag import Tag
 from pydicom.valuerep import DA
@@ -35,6 +34,7 @@ from pydicom.valuerep import DA
 from app.dicom_results.kinds import KINDS, REPORT
 from app.errors import RulesError
 from app.host import process
+from app.host.values import wrong
 from app.imaging.dicom import attributes
 from app.imaging.dicom import file as dicom_file
 from app.imaging.dicom.read import most_inflated
@@ -142,7 +142,7 @@ class Rule(BaseModel):
     @classmethod
     def _leaves_an_age(cls, below: float | None, info: ValidationInfo) -> float | None:
         if below is not None and below <= (info.data.get("age_from") or 0):
-            raise _wrong("no age is below it and not below age_from")
+            raise wrong("no age is below it and not below age_from")
         return below
 
     @field_validator("results")
@@ -151,9 +151,9 @@ class Rule(BaseModel):
         if results is None:
             return None
         if not info.data.get("read", True):
-            raise _wrong("what is not read has none")
+            raise wrong("what is not read has none")
         if REPORT not in results or not set(results) <= set(RESULTS):
-            raise _wrong(f"of {', '.join(RESULTS)}, with {REPORT} always among them")
+            raise wrong(f"of {', '.join(RESULTS)}, with {REPORT} always among them")
         return results
 
     def failing(self, facts: Facts) -> list[str]:
@@ -219,7 +219,3 @@ def _rule(number: int, table: Any) -> Rule:
         rule = repr(name) if isinstance(name, str) else str(number)
         key = first["loc"][0] if first["loc"] else "rule"
         raise RulesError(f"Rule {rule}, {key}: {first['msg']}.") from error
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    return PydanticCustomError("rule", "{message}", {"message": message})

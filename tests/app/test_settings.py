@@ -126,3 +126,12 @@ def test_what_is_no_origin(origin: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv(f"{PREFIX}CORS_ORIGINS", f"https://viewer.example,{origin}")
     with pytest.raises(ValidationError, match="An origin is"):
         Settings()
+
+
+@pytest.mark.parametrize(
+    "url", ["pacs", "ftp://pacs", "http://", "https://me:secret@pacs", "https://pacs/?x=y"]
+)
+def test_what_is_no_destination(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}STOW_DESTINATION", url)
+    with pytest.raises(ValidationError, match=r"It is an http\(s\) URL"):
+        Settings()

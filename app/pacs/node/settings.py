@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
-from pydantic_core import PydanticCustomError
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from app.dicom_results import kinds
 from app.host.addresses import is_loopback
 from app.host.environment import EnvironmentSettings
+from app.host.values import HttpUrl, wrong
 
 # PS3.5, table 6.2-1: up to 16 characters of ASCII but the backslash, and not only spaces.
 _AE_TITLE = re.compile(r"(?=.*[^ ])[ -\[\]-~]{1,16}")
@@ -39,11 +39,6 @@ class Receiver(NamedTuple):
     port: int
 
 
-def _wrong(message: str) -> PydanticCustomError:
-    """An error that does not quote the value."""
-    return PydanticCustomError("node_setting", "{message}", {"message": message})
-
-
 def is_ae_title(value: str) -> bool:
     """Whether it is what PS3.5 allows of an AE title."""
     return _AE_TITLE.fullmatch(value) is not None
@@ -51,7 +46,7 @@ def is_ae_title(value: str) -> bool:
 
 def _ae_title(value: str) -> str:
     if not is_ae_title(value):
-        raise _wrong("An AE title has 1 to 16 ASCII characters, and no backslash")
+        raise wrong("An AE title has 1 to 16 ASCII characters, and no backslash")
     return value.strip()
 
 
@@ -64,7 +59,7 @@ def _peer(value: Any) -> Any:
         return value
     title, at, host = value.strip().partition("@")
     if at and not host:
-        raise _wrong("A peer is AE or AE@host")
+        raise wrong("A peer is AE or AE@host")
     return Peer(_ae_title(title), host or None)
 
 
@@ -90,16 +85,8 @@ def _host_and_port(address: str, otherwise: str) -> tuple[str, int]:
     """The parts of an address; where it has another form, that is said."""
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
-        raise _wrong(otherwise)
+        raise wrong(otherwise)
     return host.strip("[]"), int(port)
-
-
-def _url(value: str | None) -> str | None:
-    parts = urlsplit(value or "")
-    is_url = parts.scheme in ("http", "https") and parts.hostname and not parts.query
-    if value is not None and not (is_url and parts.username is None):
-        raise _wrong("It is an http(s) URL, without credentials and query")
-    return value
 
 
 def _results(value: Any) -> Any:
@@ -108,12 +95,12 @@ def _results(value: Any) -> Any:
     try:
         return kinds.named(value)
     except ValueError as error:
-        raise _wrong(str(error)) from error
+        raise wrong(str(error)) from error
 
 
 def _given_beyond_loopback(peers: tuple[Peer, ...], info: ValidationInfo) -> tuple[Peer, ...]:
     if not peers and not is_loopback(info.data.get("host", "localhost")):
-        raise _wrong("Beyond this machine it must be said who may send: AE or AE@host")
+        raise wrong("Beyond this machine it must be said who may send: AE or AE@host")
     return peers
 
 
@@ -186,13 +173,13 @@ class NodeSettings(EnvironmentSettings):
         description="what becomes of an image whose UID another one had before: results under the"
         " same UIDs, results beside the earlier ones, or none",
     )
-    fhir: Annotated[str | None, AfterValidator(_url)] = Field(
+    fhir: HttpUrl | None = Field(
         None, description="base URL of a FHIR R4 server that readings go to as well"
     )
     hl7: Annotated[Receiver | None, NoDecode, BeforeValidator(_receiver)] = Field(
         None, description="RIS that readings go to as HL7 messages as well, `host:port`"
     )
-    webhook: Annotated[str | None, AfterValidator(_url)] = Field(
+    webhook: HttpUrl | None = Field(
         None, description="URL that is told of urgent readings, with a signature"
     )
     results: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_results)] = Field(

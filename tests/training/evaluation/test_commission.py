@@ -1,6 +1,9 @@
 """`python -m training commission`, from the archive's table to the report."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +12,10 @@ from typer.testing import CliRunner
 
 from app.archive import tables
 from app.reading.site_profile import SiteProfile
-from tests import pages
+from tests import pages, synthetic
 from tests.training.site_rows import drawn, row, write
 from training.cli import app
+from training.data.labelled import LABELS
 from training.evaluation import site
 
 
@@ -119,3 +123,31 @@ def test_another_file_is_told_in_one_sentence(table: Path) -> None:
     status, said = _run(table)
     assert status == 1
     assert "is no table of `pneumoscope archive`" in said
+
+
+def test_one_command_takes_a_folder(model_root: Path, tmp_path: Path) -> None:
+    images, labels, out = tmp_path / "images", tmp_path / "labels.csv", tmp_path / "site"
+    images.mkdir()
+    for seed in range(12):
+        chest = synthetic.chest(seed, pneumonia=bool(seed % 2))
+        (images / f"{seed}.png").write_bytes(synthetic.encode(chest))
+    lines = [f"{seed}.png,{LABELS[seed % 2]}" for seed in range(12)]
+    labels.write_text("\n".join(["file,label", *lines]))
+    command = [sys.executable, "-c", "from app.cli import cli; cli()", "commission", str(images)]
+    command += ["--labels", str(labels), "--out", str(out)]
+    environment = os.environ | {
+        "PNEUMOSCOPE_MODEL_STORE": str(model_root),
+        # Which does not count here.
+        "PNEUMOSCOPE_PROFILE": str(out / "profile.json"),
+    }
+
+    def commissioned() -> str:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=300
+        )
+        assert done.stdout == f"wrote {out}\n"
+        return done.stderr
+
+    assert "12 of 12 files" in commissioned()
+    assert json.loads((out / "profile.json").read_text())["images"] == 12
+    assert commissioned().startswith(f"going by {out / 'rows.jsonl'}; remove it")
