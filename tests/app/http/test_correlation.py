@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from app.http import correlation
 from app.http.correlation import Trace
 from tests.app.conftest import Scripted, serving, wait_until_ready
+from tests.app.pacs.network import wait_until
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE_ID}-{SPAN_ID}-01"
@@ -106,7 +107,8 @@ def test_ids_are_in_the_answer_and_in_the_log(
 
     assert answer.headers["x-request-id"] == "ward-7.0815"
     assert answer.headers["traceparent"] == TRACEPARENT
-    assert caplog.messages[-1].startswith("ward-7.0815 ")
+    # The line comes after the answer.
+    wait_until(lambda: caplog.messages[-1].startswith("ward-7.0815 "), "the request is logged")
     assert caplog.messages[-1].endswith(f" ms trace {TRACE_ID}")
 
 
@@ -117,5 +119,6 @@ def test_nothing_malformed_is_logged_or_sent_back(
     answer = client.get("/live", headers=headers)
 
     assert answer.is_success
+    wait_until(lambda: " /live " in caplog.messages[-1], "the request is logged")
     assert "traceparent" not in answer.headers
     assert PLANTED not in str(answer.headers) + answer.text + caplog.text
