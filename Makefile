@@ -21,16 +21,16 @@ serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000
 
 # In four processes, three at a time, since half of their time they wait, and each loads what it tests. One
 # process for all of them, in which TensorFlow, GDCM, Arrow and others meet as they never do in service,
-# ended with SIGSEGV.
+# ended with SIGSEGV; so did models that come and go beside TensorFlow, hence tests/app/reading's place.
 test: lint ## install, check style, types and imports, run the tests
 	rm -f .coverage .coverage.*
 	$(MAKE) --no-print-directory --jobs=3 test-others test-http test-pacs test-app $(ALSO)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-test-pacs: TESTS := tests/app/pacs
+test-pacs: TESTS := tests/app/pacs tests/app/reading
 test-http: TESTS := tests/app/http
-test-app: TESTS := tests/app --ignore=tests/app/pacs --ignore=tests/app/http
+test-app: TESTS := tests/app --ignore=tests/app/pacs --ignore=tests/app/http --ignore=tests/app/reading
 test-others: TESTS := tests --ignore=tests/app
 test-pacs test-http test-app test-others: .venv/dev.stamp
 	COVERAGE_FILE=.coverage.$@ $(BIN)/pytest --cov --cov-report= --cov-fail-under=0 $(TESTS)
