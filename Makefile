@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 RUNTIME := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-pacs test-http test-app test-others test-image lint format docs bench image constraints clean
+.PHONY: help serve test test-training test-pacs test-http test-app test-others test-image lint format docs bench image constraints clean
 
 help: ## say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,20 +19,21 @@ help: ## say what each target does
 serve: .venv/$(RUNTIME).stamp ## install and start the service on 127.0.0.1:8000; PORT= and HOST= change it
 	$(if $(HOST),PNEUMOSCOPE_HOST=$(HOST)) $(if $(PORT),PNEUMOSCOPE_PORT=$(PORT)) $(BIN)/pneumoscope serve
 
-# In four processes, three at a time, since half of their time they wait, and each loads what it tests. One
+# In five processes, three at a time, since half of their time they wait, and each loads what it tests. One
 # process for all of them, in which TensorFlow, GDCM, Arrow and others meet as they never do in service,
 # ended with SIGSEGV; so did models that come and go beside TensorFlow, hence tests/app/reading's place.
 test: lint ## install, check style, types and imports, run the tests
 	rm -f .coverage .coverage.*
-	$(MAKE) --no-print-directory --jobs=3 test-others test-http test-pacs test-app $(ALSO)
+	$(MAKE) --no-print-directory --jobs=3 test-training test-others test-http test-pacs test-app $(ALSO)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 test-pacs: TESTS := tests/app/pacs tests/app/reading
 test-http: TESTS := tests/app/http
 test-app: TESTS := tests/app --ignore=tests/app/pacs --ignore=tests/app/http --ignore=tests/app/reading
-test-others: TESTS := tests --ignore=tests/app
-test-pacs test-http test-app test-others: .venv/dev.stamp
+test-training: TESTS := tests/training
+test-others: TESTS := tests --ignore=tests/app --ignore=tests/training
+test-training test-pacs test-http test-app test-others: .venv/dev.stamp
 	COVERAGE_FILE=.coverage.$@ $(BIN)/pytest --cov --cov-report= --cov-fail-under=0 $(TESTS)
 
 # Some minutes, hence not among the tests of every change: make test ALSO=test-image
