@@ -3,7 +3,6 @@
 import ssl
 from typing import Any
 
-from app.errors import CertificateError
 from app.host import certificates
 from app.settings import Settings
 
@@ -21,15 +20,9 @@ def options(settings: Settings) -> dict[str, Any]:
         settings.tls_key,
         settings.tls_client_ca,
     )
-    if certificate is None:
-        for name, path in (("KEY", key), ("CLIENT_CA", client_ca)):
-            if path:
-                raise CertificateError(f"{_PREFIX}_{name} needs {_PREFIX}_CERTIFICATE.")
+    if certificates.server(certificate, key, client_ca, _PREFIX) is None:
         return {}
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificates.load_own(context, certificate, key, _PREFIX)
     chosen: dict[str, Any] = {"ssl_certfile": certificate, "ssl_keyfile": key, "ssl_ciphers": None}
     if client_ca:
-        certificates.load_authorities(context, client_ca, f"{_PREFIX}_CLIENT_CA")
         chosen |= {"ssl_ca_certs": client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED}
     return chosen

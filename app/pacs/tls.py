@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 from app.errors import CertificateError
@@ -71,20 +70,10 @@ def accepting(settings: NodeSettings) -> ssl.SSLContext | None:
     Raises:
         CertificateError: a file is not what it should be; the sentence names the setting.
     """
-    certificate, key, client_ca = (
-        settings.tls_certificate,
-        settings.tls_key,
-        settings.tls_client_ca,
+    context = certificates.server(
+        settings.tls_certificate, settings.tls_key, settings.tls_client_ca, _ACCEPTING
     )
-    if certificate is None:
-        _check_unset(f"{_ACCEPTING}_CERTIFICATE", {"KEY": key, "CLIENT_CA": client_ca}, _ACCEPTING)
-        return None
-    context = _safe(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
-    certificates.load_own(context, certificate, key, _ACCEPTING)
-    if client_ca:
-        certificates.load_authorities(context, client_ca, f"{_ACCEPTING}_CLIENT_CA")
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return context and _safe(context)
 
 
 def requesting(settings: NodeSettings) -> RequestingContext | None:
@@ -101,7 +90,9 @@ def requesting(settings: NodeSettings) -> RequestingContext | None:
         settings.destination_tls_key,
     )
     if ca is None:
-        _check_unset(f"{_SENDING}_CA", {"CERTIFICATE": certificate, "KEY": key}, _SENDING)
+        certificates.check_unset(
+            f"{_SENDING}_CA", {"CERTIFICATE": certificate, "KEY": key}, _SENDING
+        )
         return None
     if not isinstance(settings.destination, StorageAddress):
         raise CertificateError(f"{_SENDING}_CA is for a destination AE@host:port.")
@@ -111,7 +102,7 @@ def requesting(settings: NodeSettings) -> RequestingContext | None:
     if certificate:
         certificates.load_own(context, certificate, key, _SENDING)
     else:
-        _check_unset(f"{_SENDING}_CERTIFICATE", {"KEY": key}, _SENDING)
+        certificates.check_unset(f"{_SENDING}_CERTIFICATE", {"KEY": key}, _SENDING)
     return context
 
 
@@ -120,9 +111,3 @@ def _safe(context: C) -> C:
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     return context
-
-
-def _check_unset(needed: str, settings: dict[str, Path | None], prefix: str) -> None:
-    for name, path in settings.items():
-        if path:
-            raise CertificateError(f"{prefix}_{name} needs {needed}.")
