@@ -5,11 +5,15 @@ What is not the field that is asked for is passed over, and never kept.
 
 from collections.abc import AsyncIterator
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.imaging.formats import format_of
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 _DISPOSITION = b"content-disposition"
 MAX_PARTS = 100
@@ -85,23 +89,40 @@ async def files(content_type: str, field: str, chunks: AsyncIterator[bytes]) -> 
     Raises:
         FormError: it is no such form, or has more than a hundred parts.
     """
-    _, parameters = parse_options_header(content_type)
     collected = _Files(field.encode())
+    await parse(
+        content_type,
+        {
+            "on_part_begin": collected.on_part_begin,
+            "on_header_field": collected.on_header_field,
+            "on_header_value": collected.on_header_value,
+            "on_header_end": collected.on_header_end,
+            "on_headers_finished": collected.on_headers_finished,
+            "on_part_data": collected.on_part_data,
+            "on_part_end": collected.on_part_end,
+        },
+        chunks,
+    )
+    return collected.found
+
+
+async def parse(
+    content_type: str, callbacks: "MultipartCallbacks", chunks: AsyncIterator[bytes]
+) -> None:
+    """Go through a multipart body of any kind.
+
+    Args:
+        content_type: the header, which has the boundary.
+        callbacks: the parser's.
+        chunks: of the body.
+
+    Raises:
+        FormError: it is no such body.
+    """
+    _, parameters = parse_options_header(content_type)
     try:
-        parser = MultipartParser(
-            parameters[b"boundary"],
-            {
-                "on_part_begin": collected.on_part_begin,
-                "on_header_field": collected.on_header_field,
-                "on_header_value": collected.on_header_value,
-                "on_header_end": collected.on_header_end,
-                "on_headers_finished": collected.on_headers_finished,
-                "on_part_data": collected.on_part_data,
-                "on_part_end": collected.on_part_end,
-            },
-        )
+        parser = MultipartParser(parameters[b"boundary"], callbacks)
         async for chunk in chunks:
             parser.write(chunk)
     except (KeyError, FormParserError):
         raise FormError from None
-    return collected.found

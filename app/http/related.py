@@ -3,10 +3,9 @@
 from collections.abc import AsyncIterator
 from io import BytesIO
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
-from app.http.form import MAX_PARTS, FormError
+from app.http.form import MAX_PARTS, FormError, parse
 
 
 class _Parts:
@@ -39,21 +38,16 @@ async def parts(content_type: str, chunks: AsyncIterator[bytes]) -> list[bytes]:
     Raises:
         FormError: it is no such body, or has more than a hundred parts.
     """
-    _, parameters = parse_options_header(content_type)
     collected = _Parts()
-    try:
-        parser = MultipartParser(
-            parameters[b"boundary"],
-            {
-                "on_part_begin": collected.on_part_begin,
-                "on_part_data": collected.on_part_data,
-                "on_part_end": collected.on_part_end,
-            },
-        )
-        async for chunk in chunks:
-            parser.write(chunk)
-    except (KeyError, FormParserError):
-        raise FormError from None
+    await parse(
+        content_type,
+        {
+            "on_part_begin": collected.on_part_begin,
+            "on_part_data": collected.on_part_data,
+            "on_part_end": collected.on_part_end,
+        },
+        chunks,
+    )
     return collected.found
 
 
