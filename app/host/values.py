@@ -1,7 +1,7 @@
 """Values that an operator gives: what is wrong with one, and forms that several have."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
@@ -12,10 +12,14 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("value", "{message}", {"message": message})
 
 
+def is_http_url(parts: SplitResult) -> bool:
+    """Whether a URL names a service to which paths may be added."""
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+
+
 def _http_url(value: str) -> str:
     parts = urlsplit(value)
-    is_url = parts.scheme in ("http", "https") and parts.hostname and not parts.query
-    if not is_url or parts.username is not None:
+    if not is_http_url(parts) or parts.username is not None:
         raise wrong("It is an http(s) URL, without credentials and query")
     return value
 

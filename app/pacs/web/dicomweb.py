@@ -15,6 +15,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from app.errors import DeniedError, FailedError, RefusedError, UnreachableError
 from app.host.environment import EnvironmentSettings
+from app.host.values import is_http_url
 from app.pacs.destinations import DUPLICATE, failure, parsed
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
@@ -28,14 +29,14 @@ _COME_AGAIN = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
-# They speak of the objects that were sent; all others, of the PACS or of the way to it.
-_OF_THE_OBJECTS = (
+# They speak of what was sent; all others, of the server or of the way to it.
+OF_WHAT_WAS_SENT = (
     HTTPStatus.BAD_REQUEST,
-    HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
+_OF_THE_OBJECTS = (*OF_WHAT_WAS_SENT, HTTPStatus.CONFLICT)
 
 
 class Credentials(EnvironmentSettings):
@@ -68,6 +69,19 @@ class Bearer(AuthBase):
         return request
 
 
+def check_url(url: str, whose: str) -> None:
+    """Pass where a server can be asked there.
+
+    Raises:
+        ValueError: it is no URL, or holds credentials.
+    """
+    parts = urlsplit(url)
+    if not is_http_url(parts):
+        raise ValueError(f"The address of {whose} is an http or https URL.")
+    if parts.username is not None:
+        raise ValueError("Credentials come from the environment, not from the URL.")
+
+
 def connect(url: str) -> DICOMwebClient:
     """A client of a DICOMweb service, with the environment's credentials.
 
@@ -79,11 +93,7 @@ def connect(url: str) -> DICOMwebClient:
     Raises:
         ValueError: it is no URL of a service.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise ValueError("The address of a DICOMweb service is an http or https URL.")
-    if parts.username is not None:
-        raise ValueError("Credentials come from the environment, not from the URL.")
+    check_url(url, "a DICOMweb service")
     session = requests.Session()
     session.auth = Credentials().auth()
     session.headers["Accept"] = _JSON

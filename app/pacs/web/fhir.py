@@ -10,19 +10,12 @@ from pydantic_settings import SettingsConfigDict
 from app.errors import FailedError, UnreachableError
 from app.host.environment import EnvironmentSettings
 from app.pacs.web import posting
-from app.pacs.web.dicomweb import Bearer, errors
+from app.pacs.web.dicomweb import OF_WHAT_WAS_SENT, Bearer, check_url, errors
 
 _WHO = "The FHIR server"
 _TYPE = "application/fhir+json"
 _HEADERS = {"Content-Type": _TYPE, "Accept": _TYPE, "Prefer": "return=minimal"}
-# They speak of the resources that were sent; all others, of the server or of the way to it.
-_OF_THE_RESOURCES = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.PRECONDITION_FAILED,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
+_OF_THE_RESOURCES = (*OF_WHAT_WAS_SENT, HTTPStatus.PRECONDITION_FAILED)
 
 
 class Credentials(EnvironmentSettings):
@@ -45,7 +38,7 @@ class FhirDestination:
         Raises:
             ValueError: it is none.
         """
-        posting.check(url, "a FHIR server")
+        check_url(url, "a FHIR server")
         self._url = url
         self._session = requests.Session()
         if token := Credentials().token.get_secret_value():

@@ -2,25 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import requests
 
 from app.errors import FailedError, RefusedError
 from app.pacs.web.dicomweb import ANSWER_SECONDS, CONNECT_SECONDS, errors
-
-
-def check(url: str, whose: str) -> None:
-    """Check that results can be sent there.
-
-    Raises:
-        ValueError: it is no URL, or holds credentials.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise ValueError(f"The address of {whose} is an http or https URL.")
-    if parts.username is not None:
-        raise ValueError("Credentials come from the environment, not from the URL.")
 
 
 def post(

@@ -10,7 +10,6 @@ import hmac
 import json
 import time
 from collections.abc import Sequence
-from http import HTTPStatus
 
 import requests
 from pydantic import SecretStr
@@ -18,18 +17,12 @@ from pydantic_settings import SettingsConfigDict
 
 from app.host.environment import EnvironmentSettings
 from app.pacs.web import posting
+from app.pacs.web.dicomweb import OF_WHAT_WAS_SENT, check_url
 
 _WHO = "The webhook"
 _PREFIX = "whsec_"
 # The specification's bounds on a secret.
 _FEWEST_BYTES, _MOST_BYTES = 24, 64
-# They speak of the notice that was sent; all others, of the receiver or of the way to it.
-_OF_THE_NOTICE = (
-    HTTPStatus.BAD_REQUEST,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
 
 
 class Credentials(EnvironmentSettings):
@@ -67,7 +60,7 @@ class WebhookDestination:
         Raises:
             ValueError: it is no URL, or the environment has no secret to sign with.
         """
-        posting.check(url, "a webhook")
+        check_url(url, "a webhook")
         self._url, self._key = url, Credentials().key()
         self._session = requests.Session()
 
@@ -86,7 +79,9 @@ class WebhookDestination:
             RefusedError: it never takes one of them.
         """
         for file in files:
-            posting.post(self._session, self._url, file, self._headers(file), _WHO, _OF_THE_NOTICE)
+            posting.post(
+                self._session, self._url, file, self._headers(file), _WHO, OF_WHAT_WAS_SENT
+            )
         return False
 
     def _headers(self, notice: bytes) -> dict[str, str]:
