@@ -21,7 +21,7 @@ from training.data import balance, labelled
 from training.data.datasets import find_all
 from training.fit import curves, lung_training, lungs, model, normalisation
 from training.fit.batches import Batches, TrainingBatches
-from training.fit.resuming import BACKUP, LOG, Rows, log, rewind
+from training.fit.resuming import BACKUP, LOG, Rows, log, rewind, seed
 
 # The area, not the loss: scaling the logits later makes good what shifts or stretches them all.
 MONITOR, MODE = "val_auc", "max"
@@ -138,18 +138,19 @@ def fit(config: Config, run: Path) -> Path:
     best = weights(Path(config.start)) if config.start else None
     names = [phase.name for phase in phases(config)]
     for phase in phases(config):
+        phase_seed = seed(config.seed, run / phase.name)
         network = model.build(
             config.backbone,
             model.NO_WEIGHTS if config.start else config.weights,
             config.dropout,
-            config.seed,
+            phase_seed,
             config.precision,
             phase.side,
         )
         if best:
             network.classifier.load_weights(best)
         batches = (
-            TrainingBatches(train, marked[0], config.batch_size, counts[0], config.seed),
+            TrainingBatches(train, marked[0], config.batch_size, counts[0], phase_seed),
             Batches(validation, marked[1], config.batch_size, counts[1]),
         )
         best = _train(network, phase, config, batches, run / phase.name)

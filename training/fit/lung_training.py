@@ -23,7 +23,7 @@ from training.data.datasets import find_all, parse
 from training.data.datasets import lungs as masks
 from training.fit import curves, lungs
 from training.fit.distortion import Masked, MaskedBatches
-from training.fit.resuming import BACKUP, LOG, rewind
+from training.fit.resuming import BACKUP, LOG, rewind, seed
 
 WEIGHTS = "lungs.weights.h5"
 METRICS = "metrics.json"
@@ -185,7 +185,8 @@ def _round(
     done = folder / WEIGHTS
     if not done.exists():
         folder.mkdir(exist_ok=True)
-        batches = MaskedBatches(images, _BATCH_SIZE, config.seed)
+        rewind(folder)
+        batches = MaskedBatches(images, _BATCH_SIZE, seed(config.seed, folder))
         rate = keras.optimizers.schedules.CosineDecay(
             0.0,
             epochs * len(batches) - _WARM_UP,
@@ -198,7 +199,6 @@ def _round(
         # Built now, so that a round that was killed after its last epoch has its averages back.
         optimizer.build(finder.trainable_variables)
         finder.compile(optimizer, lungs.loss)
-        rewind(folder)
         finder.fit(
             batches,
             epochs=epochs,

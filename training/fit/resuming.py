@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import zlib
 from pathlib import Path
 
 import h5py
@@ -37,6 +38,20 @@ def rewind(folder: Path) -> Rows:
             writer.writerows(kept)
         fresh.replace(folder / LOG)
     return kept
+
+
+def seed(base: int, folder: Path) -> int:
+    """A seed of what a phase draws at random from here on.
+
+    Each phase has its own, and so has each epoch where a training goes on. With the base alone a
+    phase, or a resumed training, would draw what has been drawn before, and so learn from images
+    that it has seen in just that order, distorted in just that way.
+
+    Args:
+        base: the run's.
+        folder: the phase's.
+    """
+    return zlib.crc32(f"{base} {folder.name} {len(log(folder))}".encode()) >> 1
 
 
 def _mend(backup: Path) -> int:

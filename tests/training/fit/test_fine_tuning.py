@@ -482,6 +482,39 @@ def test_a_resumed_fit_goes_on_from_the_weights_and_the_optimizer_of_the_backup(
         np.testing.assert_array_equal(given, expected)
 
 
+def test_no_phase_and_no_resumed_fit_draws_what_was_drawn_before(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny.config(chests, epochs=3)
+    drawn: list[tuple[int, bytes]] = []
+
+    def build(*arguments: Any) -> model.Network:
+        drawn.append((arguments[3], b""))
+        return tiny.build(*arguments)
+
+    class Recorded(TrainingBatches):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            drawn[-1] = drawn[-1][0], self[0][0][0].tobytes()
+
+    monkeypatch.setattr(model, "build", build)
+    monkeypatch.setattr(fine_tuning, "TrainingBatches", Recorded)
+    with monkeypatch.context() as patch:
+        kill(
+            patch,
+            keras.callbacks.BackupAndRestore,
+            "on_epoch_end",
+            lambda _, epoch, *rest: epoch == 1 and (tmp_path / PHASE).exists(),
+        )
+        killed_fit(config, tmp_path)
+    phases = len(fine_tuning.phases(config))
+    assert len(drawn) == phases
+    fine_tuning.fit(config, tmp_path)
+    # The last one resumed; what has ended before is built once more, and not trained.
+    seeds, first_batches = zip(*drawn[:phases], drawn[-1], strict=True)
+    assert len(set(seeds)) == len(set(first_batches)) == phases + 1
+
+
 def test_recall_gives_the_callbacks_their_state_back() -> None:
     stopping = keras.callbacks.EarlyStopping(fine_tuning.MONITOR, mode=fine_tuning.MODE, patience=4)
     plateau = keras.callbacks.ReduceLROnPlateau(
