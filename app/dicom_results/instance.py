@@ -6,7 +6,9 @@ from io import BytesIO
 from itertools import product
 from typing import Any
 
+from highdicom import ContributingEquipment
 from pydicom import Dataset
+from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 from app.dicom_results import uids
@@ -64,6 +66,7 @@ def place(
         "content_qualification": "RESEARCH",
         "content_date": moment.date(),
         "content_time": moment.time(),
+        "contributing_equipment": [_equipment(model)],
     }
 
 
@@ -100,18 +103,40 @@ def to_file(instance: Dataset, source: Source) -> bytes:
     for keyword in _NOW:
         if keyword in instance:
             delattr(instance, keyword)
-    for equipment in instance.get("ContributingEquipmentSequence", []):
-        if "ContributionDateTime" in equipment:
-            del equipment.ContributionDateTime
+    # The library adds itself, and would pass for the algorithm that the result is from.
+    instance.ContributingEquipmentSequence = [
+        item for item in instance.ContributingEquipmentSequence if item.Manufacturer == PRODUCT
+    ]
     carry(instance, source.as_it_came)
     file = BytesIO()
     instance.save_as(file, enforce_file_format=True)
     return file.getvalue()
 
 
-def device_uid(manifest: Manifest) -> UID:
-    """The UID of a model version as an observer."""
-    return uids.derive("device", manifest.name, str(manifest.version))
+def device_uid(model: Model) -> UID:
+    """The UID of a model version as a device. Each site profile has another: its answers differ.
+
+    The program's version is not among its parts: it is that of the equipment that writes results.
+    """
+    by_profile = (model.profile_digest,) if model.profile_digest else ()
+    return uids.derive("device", model.name, str(model.version), *by_profile)
+
+
+def _equipment(model: Model) -> ContributingEquipment:
+    """The model, as IHE's profile AI Results wants the algorithm of a result named (6.5.3.1).
+
+    What a report or a segment says of its algorithm has the same values (table 6.5.3.1-1).
+    """
+    equipment = ContributingEquipment(
+        PRODUCT,
+        codes.DCM.ProcessingEquipment,
+        manufacturer_model_name=model.name[:_LONG_STRING],
+        software_versions=str(model.version),
+        # What tells this model from any other.
+        device_serial_number=model.digest,
+    )
+    equipment.DeviceUID = device_uid(model)
+    return equipment
 
 
 def _series_uid(kind: str, name: str, study: str) -> UID:

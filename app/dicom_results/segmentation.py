@@ -21,7 +21,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from app.dicom_results import uids
-from app.dicom_results.instance import FOR_RESEARCH, place, to_file
+from app.dicom_results.instance import FOR_RESEARCH, PRODUCT, place, to_file
 from app.dicom_results.kinds import EVIDENCE, LUNGS
 from app.dicom_results.regions import ACTIVATION
 from app.dicom_results.source import Source
@@ -96,7 +96,10 @@ def _size(reading: Reading) -> tuple[int, int]:
 
 def _segment(reading: Reading, label: str, category: Code, kind: Code) -> SegmentDescription:
     algorithm = AlgorithmIdentificationSequence(
-        reading.model.name, codes.DCM.ArtificialIntelligence, str(reading.model.version)
+        reading.model.name,
+        codes.DCM.ArtificialIntelligence,
+        str(reading.model.version),
+        source=PRODUCT,
     )
     return SegmentDescription(
         1, label, category, kind, SegmentAlgorithmTypeValues.AUTOMATIC, algorithm

@@ -44,7 +44,6 @@ from app.dicom_results.regions import regions, seen
 from app.dicom_results.source import Source
 from app.reading.model import Model
 from app.reading.reading import Reading
-from model_store.manifest import Manifest
 
 _SERIES_NUMBER = 9002
 PNEUMONIA = CodedConcept("233604007", "SCT", "Pneumonia")
@@ -84,7 +83,7 @@ def structured_report(source: Source, reading: Reading) -> bytes:
     """
     placed = place(source, reading.model, REPORT, _SERIES_NUMBER)
     report = MeasurementReport(
-        observation_context=_observer(reading.model.manifest),
+        observation_context=_observer(reading.model),
         procedure_reported=CHEST_RADIOGRAPHY,
         imaging_measurements=[_group(source, reading), *regions(source, reading)],
     )
@@ -107,13 +106,13 @@ def report_uid(source: Dataset, model: Model) -> UID:
     return instance_uid(source, model, REPORT)
 
 
-def _observer(manifest: Manifest) -> ObservationContext:
+def _observer(model: Model) -> ObservationContext:
     """The model as the observer (TID 1004)."""
     device = DeviceObserverIdentifyingAttributes(
-        uid=device_uid(manifest),
+        uid=device_uid(model),
         name=PRODUCT,
         manufacturer_name=PRODUCT,
-        model_name=f"{manifest.name} {manifest.version}",
+        model_name=model.name,
     )
     return ObservationContext(
         observer_device_context=ObserverContext(

@@ -31,6 +31,7 @@ from app.dicom_results.structured_report import (
     REVIEW,
 )
 from app.reading.reading import Reading
+from app.reading.site_profile import SiteProfile
 
 Resource = dict[str, Any]
 Concept = Code | CodedConcept
@@ -139,21 +140,33 @@ def _entry(resource: Resource) -> Resource:
 
 
 def _device(reading: Reading) -> Resource:
-    model, uid = reading.model, device_uid(reading.model.manifest)
+    """The model, as results in DICOM name it among the contributing equipment."""
+    model, uid = reading.model, device_uid(reading.model)
+    notes = [FOR_RESEARCH, *([f"It reads by {_site(model.profile)}."] if model.profile else [])]
     return {
         "resourceType": "Device",
         "id": _id(uid),
         "identifier": [_identifier(uid)],
         "manufacturer": PRODUCT,
-        "deviceName": [{"name": f"{model.name} {model.version}", "type": "model-name"}],
-        "version": [{"value": software()}],
-        "note": [{"text": FOR_RESEARCH}],
+        "serialNumber": model.digest,
+        "deviceName": [{"name": model.name, "type": "model-name"}],
+        "version": [{"value": str(model.version)}],
+        "note": [{"text": text} for text in notes],
     }
+
+
+def _site(profile: SiteProfile) -> str:
+    return f"the site profile of {profile.created:%Y-%m-%d} with the SHA-256 {profile.digest}"
 
 
 def _finding(about: _About) -> Resource:
     reading = about.reading
-    notes = [FOR_RESEARCH, f"{PREDICTION_SET}{', '.join(reading.prediction_set)}"]
+    notes = [
+        FOR_RESEARCH,
+        # Not of the Device, which stays the same when the program changes.
+        f"Written by {software()}.",
+        f"{PREDICTION_SET}{', '.join(reading.prediction_set)}",
+    ]
     notes += [f"Warning: {code}" for code in reading.warnings]
     return about.observation(
         PNEUMONIA,
@@ -166,8 +179,7 @@ def _probability(about: _About) -> Resource:
     notes = ["Calibrated probability of pneumonia, whatever the finding is."]
     if profile := about.reading.model.profile:
         notes.append(
-            f"For a prevalence of pneumonia of {profile.prevalence:g}, by the site profile of "
-            f"{profile.created:%Y-%m-%d} with the SHA-256 {profile.digest}."
+            f"For a prevalence of pneumonia of {profile.prevalence:g}, by {_site(profile)}."
         )
     return about.observation(
         PROBABILITY,

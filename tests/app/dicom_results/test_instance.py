@@ -1,15 +1,26 @@
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
+from functools import partial
 
 import pytest
 
-from app.dicom_results.instance import is_own_series, place
-from app.dicom_results.kinds import KINDS
+from app.dicom_results.instance import device_uid, is_own_series, place
+from app.dicom_results.kinds import EVIDENCE, KINDS, LUNGS, OVERLAY, REPORT
+from app.dicom_results.secondary_capture import secondary_capture
+from app.dicom_results.segmentation import evidence_segmentation, lungs_segmentation
 from app.dicom_results.source import read_source
-from tests.app.dicom_results.given import BARE, model, source_file
+from app.dicom_results.structured_report import structured_report
+from tests.app.dicom_results.given import BARE, model, overlay, parse, reading, source_file
 from tests.app.reading.profiles import profile
 from tests.model_store.made import manifest
 
 SOURCE = read_source(source_file())
+WRITERS: dict[str, Callable[..., bytes]] = {
+    EVIDENCE: evidence_segmentation,
+    LUNGS: lungs_segmentation,
+    OVERLAY: partial(secondary_capture, picture=overlay(), target="pneumonia"),
+    REPORT: structured_report,
+}
 
 
 def test_the_same_image_and_model_have_the_same_place() -> None:
@@ -78,6 +89,40 @@ def test_content_is_no_older_than_the_site_profile() -> None:
 def test_content_of_an_undated_image_is_as_old_as_the_model() -> None:
     placed = place(read_source(source_file(**BARE)), model(), "report", 1)
     assert placed["content_date"] == date(2026, 1, 1)
+
+
+def test_each_model_version_and_each_site_profile_is_a_device_of_its_own() -> None:
+    devices = [
+        model(),
+        model(version=2),
+        model(name="other"),
+        model(profile()),
+        model(profile(prevalence=0.2)),
+    ]
+    assert len({device_uid(one) for one in devices}) == len(devices)
+    assert device_uid(model()) == device_uid(model())
+    # From now on: another one would be another device to whoever counts its results.
+    assert device_uid(model()) == "2.25.63145149420313482829306332824961799693"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_result_names_the_model_as_what_processed_the_image(kind: str) -> None:
+    """IHE AI Results, 6.5.3.1, and nothing else as such."""
+    read = reading(model=model(profile()))
+    [equipment] = parse(WRITERS[kind](SOURCE, read)).ContributingEquipmentSequence
+    [purpose] = equipment.PurposeOfReferenceCodeSequence
+
+    assert (purpose.CodeValue, purpose.CodingSchemeDesignator, purpose.CodeMeaning) == (
+        "109102",
+        "DCM",
+        "Processing Equipment",
+    )
+    assert (equipment.Manufacturer, equipment.ManufacturerModelName) == (
+        "pneumoscope",
+        "pneumonia",
+    )
+    assert (equipment.SoftwareVersions, equipment.DeviceSerialNumber) == ("1", read.model.digest)
+    assert equipment.DeviceUID == device_uid(read.model)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -116,6 +116,19 @@ def test_where_there_is_no_evidence_all_is_empty() -> None:
 
 
 @pytest.mark.parametrize("write", WRITERS)
+def test_the_algorithm_has_the_values_of_the_contributing_equipment(write: Write) -> None:
+    dataset = parse(segmented(write))
+    [equipment] = dataset.ContributingEquipmentSequence
+    [segment] = dataset.SegmentSequence
+    [algorithm] = segment.SegmentationAlgorithmIdentificationSequence
+
+    # IHE AI Results, table 6.5.3.1-1.
+    assert algorithm.AlgorithmSource == equipment.Manufacturer
+    assert algorithm.AlgorithmName == equipment.ManufacturerModelName
+    assert algorithm.AlgorithmVersion == equipment.SoftwareVersions
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_belongs_to_the_study_in_a_series_of_its_own(write: Write) -> None:
     dataset = parse(segmented(write))
 

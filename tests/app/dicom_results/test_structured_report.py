@@ -74,7 +74,7 @@ def test_is_read_by_dsrdump(tmp_path: Path) -> None:
 
     for line in (
         '<CONTAINER:(126000,DCM,"Imaging Measurement Report")=CONTINUOUS>',
-        '<has obs context TEXT:(121015,DCM,"Device Observer Model Name")="pneumonia 1">',
+        '<has obs context TEXT:(121015,DCM,"Device Observer Model Name")="pneumonia">',
         '<contains CODE:(233604007,SCT,"Pneumonia")=(52101004,SCT,"Present")>',
         '<contains CODE:(121075,DCM,"Recommendation")=(128201,DCM,"For Physician Review")>',
         '<contains TEXT:(121106,DCM,"Comment")="Warning: not_like_a_chest_xray">',
@@ -169,13 +169,28 @@ def test_the_model_is_the_observer_and_its_version_the_algorithms() -> None:
     device = observer.observer_identifying_attributes
 
     assert (device.name, device.manufacturer_name) == ("pneumoscope", "pneumoscope")
-    assert device.model_name == "pneumonia 1"
+    assert device.model_name == "pneumonia"
     assert texts(reported(), "111001", "111003", "111002") == [
         "pneumonia",
         "1",
         "Pneumonia is present where its probability is at least 0.4",
         f"SHA-256 of the model: {model().digest}",
     ]
+
+
+@pytest.mark.parametrize("read_by", [model(), model(profile())], ids=["model", "site profile"])
+def test_the_algorithm_has_the_values_of_the_contributing_equipment(read_by: Any) -> None:
+    data = reported(model=read_by)
+    [equipment] = parse(data).ContributingEquipmentSequence
+    document = ComprehensiveSR.from_dataset(parse(data))
+    [observer] = document.content.get_observer_contexts()  # type: ignore[attr-defined]
+    device = observer.observer_identifying_attributes
+
+    # IHE AI Results, table 6.5.3.1-1.
+    assert equipment.Manufacturer == device.manufacturer_name
+    assert [equipment.ManufacturerModelName] * 2 == [device.model_name, *texts(data, "111001")]
+    assert [equipment.SoftwareVersions] == texts(data, "111003")
+    assert equipment.DeviceUID == device.uid
 
 
 def test_by_which_site_profile_it_was_read(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Readings as FHIR: valid R4, with what the Structured Report says, for the image's own study."""
 
 import json
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -8,12 +9,14 @@ from fhir.resources.R4B.bundle import Bundle
 
 from app.codes import Label, WarningCode
 from app.dicom_results.source import read_source
+from app.dicom_results.structured_report import structured_report
 from app.fhir.report import transaction
 from tests.app.dicom_results.given import (
     BARE,
     HEADER,
     PROBABILITY,
     model,
+    parse,
     reading,
     source_file,
 )
@@ -129,3 +132,36 @@ def test_an_image_of_nobody_has_no_subject() -> None:
     (report,) = resources(bundle, "DiagnosticReport")
     assert "subject" not in report
     assert "basedOn" not in report
+
+
+def test_the_device_is_the_model_that_results_in_dicom_name() -> None:
+    by_profile = model(profile())
+    for read_by in (model(), by_profile):
+        source, read = read_source(source_file()), reading(model=read_by)
+        [equipment] = parse(structured_report(source, read)).ContributingEquipmentSequence
+        (device,) = resources(transaction(source, read), "Device")
+
+        assert device["identifier"][0]["value"] == f"urn:oid:{equipment.DeviceUID}"
+        assert device["manufacturer"] == equipment.Manufacturer
+        assert device["serialNumber"] == equipment.DeviceSerialNumber
+        assert device["deviceName"][0]["name"] == equipment.ManufacturerModelName
+        assert device["version"] == [{"value": equipment.SoftwareVersions}]
+
+
+def test_the_same_device_says_the_same_whatever_it_reads() -> None:
+    plain, other, by_profile = (
+        resources(bundle, "Device")[0]
+        for bundle in (
+            written(),
+            written({"SOPInstanceUID": "1.2.3.4.9"}, label=Label.NORMAL),
+            written(model=model(profile())),
+        )
+    )
+    assert plain == other
+    assert plain["id"] != by_profile["id"]
+    assert profile().digest in by_profile["note"][-1]["text"]
+
+
+def test_the_finding_says_which_program_wrote_it() -> None:
+    notes = [note["text"] for note in observation(written(), "233604007")["note"]]
+    assert f"Written by pneumoscope {version('pneumoscope')}." in notes
