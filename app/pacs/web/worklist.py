@@ -9,7 +9,7 @@ from urllib.parse import quote
 import requests
 from pydicom import Dataset
 
-from app.errors import FailedError
+from app.errors import FailedError, UnreachableError
 from app.host import process
 from app.pacs.web import posting
 from app.pacs.web.claims import Claims
@@ -19,6 +19,7 @@ from app.pacs.web.search import datasets, everything
 SCHEDULED, IN_PROGRESS = "SCHEDULED", "IN PROGRESS"
 COMPLETED, CANCELED = "COMPLETED", "CANCELED"
 _WHO = "The worklist manager"
+_NOT_READ = f"{_WHO} gave no answer that can be read."
 # PS3.18, 11.5.3 to 11.7.3: the workitem is another's, is in a final state, or is no more. What
 # another's claim is answered with differs between them, and between managers.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE)
@@ -61,7 +62,7 @@ class Worklist:
         """
         query = {"ProcedureStepState": state, **matching}
 
-        def page(fields: Sequence[str], offset: int) -> list[Any]:
+        def page(fields: Sequence[str], offset: int) -> list[dict[str, Any]]:
             asked = {**query, "includefield": list(fields), "offset": offset}
             answer = posting.send(self._session, "GET", self._url, _WHO, (), params=asked)
             return _listed(answer)
@@ -97,8 +98,9 @@ class Worklist:
             UnreachableError: the manager does not answer, or with an error.
         """
         answer = posting.send(self._session, "GET", f"{self._url}/{workitem}", _WHO, _FINAL)
-        [contents] = datasets(_listed(answer)[:1] or [{}], keywords, _WHO)
-        return contents
+        if len(listed := _listed(answer)) != 1:
+            raise UnreachableError(_NOT_READ)
+        return datasets(listed, keywords, _WHO)[0]
 
     def end(self, workitem: str, state: str, changes: Dataset) -> None:
         """Update a workitem of this performer's, and have it be in a final state (11.6, 11.7).
@@ -153,10 +155,13 @@ class Worklist:
         )
 
 
-def _listed(answer: requests.Response) -> list[Any]:
+def _listed(answer: requests.Response) -> list[dict[str, Any]]:
     """The objects in an answer, of which some servers give a single one without a list."""
     if not answer.content:
         return []
     with errors(_WHO):
         told = answer.json()
-    return told if isinstance(told, list) else [told]
+    listed = told if isinstance(told, list) else [told]
+    if not all(isinstance(one, dict) for one in listed):
+        raise UnreachableError(_NOT_READ)
+    return listed

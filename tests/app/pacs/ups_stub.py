@@ -190,14 +190,14 @@ class UpsStub:
         if headers.get("Content-Type") != JSON:
             return 415, ""
         [changes] = map(Dataset.from_json, json.loads(body))
-        requester = parts[2:] if self.requester_in_path else query.get("requester", [])
-        state_parts = 3 if self.requester_in_path else 2
-        if method == "PUT" and len(parts) == state_parts and parts[1] == "state" and requester:
+        if self.requester_in_path:
+            requester, transaction = parts[2:], [str(changes.get("TransactionUID"))]
+        else:
+            requester, transaction = query.get("requester"), query.get("transaction-uid", [])
+        if method == "PUT" and parts[1:2] == ["state"] and requester:
             return self._changed(parts[0], changes)
-        if method == "POST" and len(parts) == 1:
-            given = [str(changes.get("TransactionUID"))] if self.requester_in_path else None
-            return self._updated(parts[0], changes, given or query.get("transaction-uid", []))
-        return 404, ""
+        is_update = method == "POST" and len(parts) == 1
+        return self._updated(parts[0], changes, transaction) if is_update else (404, "")
 
     def _listed(self, query: dict[str, list[str]]) -> Answer:
         if self.body is not None:
@@ -251,11 +251,9 @@ class UpsStub:
             workitem.state, workitem.transaction = "IN PROGRESS", "1.2.3"
         if workitem.state == state and state in _FINAL:
             return 200, f"The UPS is already in the requested state of {state}."
-        if workitem.state in _FINAL or (state == "IN PROGRESS") != (workitem.state == "SCHEDULED"):
-            return 409, "The submitted request is inconsistent with the state."
         if workitem.state == "IN PROGRESS" and transaction != workitem.transaction:
             return 400, "The Transaction UID is incorrect."
-        if state in _FINAL and not _meets(workitem.contents, state):
+        if not _may_become(workitem, state):
             return 409, "The submitted request is inconsistent with the state."
         workitem.state, workitem.transaction = state, str(transaction)
         self.changes.append((uid, state))
@@ -271,6 +269,12 @@ def _value(workitem: Workitem, key: str) -> list[str]:
         return [workitem.state]
     sequence, _, keyword = key.partition(".")
     return [str(item[keyword].value) for item in workitem.contents.get(sequence, [])]
+
+
+def _may_become(workitem: Workitem, state: str) -> bool:
+    if workitem.state == "SCHEDULED":
+        return state == "IN PROGRESS"
+    return workitem.state == "IN PROGRESS" and state in _FINAL and _meets(workitem.contents, state)
 
 
 def _meets(contents: Dataset, state: str) -> bool:
