@@ -202,7 +202,7 @@ def read(
         ),
     ] = ",".join(kinds.USUAL),
 ) -> None:
-    """Read a study in a PACS, every new one, or what a worklist asks for, and store the results.
+    """Read a study in a PACS, every new one, or a worklist, and store the results.
 
     PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests, and
     PNEUMOSCOPE_FHIR_TOKEN those to a FHIR server; the environment variables of `serve` configure
