@@ -151,16 +151,18 @@ def ended(
     performed.PerformedProcedureStepStartDateTime = _moment(started)
     performed.PerformedProcedureStepEndDateTime = _moment(now)
     performed.OutputInformationSequence = list(_outputs(results, retrieve_url))
-    changes = Dataset()
-    changes.UnifiedProcedureStepPerformedProcedureSequence = [performed]
+    progress = Dataset()
     if why:
-        progress = Dataset()
         progress.ProcedureStepCancellationDateTime = _moment(now)
         progress.ReasonForCancellation = said(why)
         progress.ProcedureStepDiscontinuationReasonCodeSequence = [
             _item(_REASONS[kind][0]) for kind in why
         ]
-        changes.ProcedureStepProgressInformationSequence = [progress]
+    else:
+        progress.ProcedureStepProgress = 100
+    changes = Dataset()
+    changes.UnifiedProcedureStepPerformedProcedureSequence = [performed]
+    changes.ProcedureStepProgressInformationSequence = [progress]
     return changes
 
 

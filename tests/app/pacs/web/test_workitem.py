@@ -225,7 +225,8 @@ def test_what_was_done_is_told_in_the_words_of_the_workitem() -> None:
     assert (first.SeriesInstanceUID, named) == ("5.1", ["6.1", "6.2"])
     [place] = second.WADORSRetrievalSequence
     assert place.RetrieveURL == "http://pacs/rs/studies/1/series/5.2"
-    assert "ProcedureStepProgressInformationSequence" not in changes
+    [progress] = changes.ProcedureStepProgressInformationSequence
+    assert [(one.keyword, one.value) for one in progress] == [("ProcedureStepProgress", 100)]
 
 
 def test_an_offer_is_performed_by_the_station_that_took_it() -> None:
