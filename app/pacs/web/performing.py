@@ -6,7 +6,7 @@ What is done is told by the worklist and by the PACS, which hold the states and 
 import asyncio
 import logging
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 
 from pydicom import Dataset
@@ -115,6 +115,8 @@ class Performer:
         if outcomes is None:
             return False
         why = workitem.reasons({outcome.kind for outcome in outcomes})
+        if "missing" in why:
+            await asyncio.to_thread(self._check_archive)
         changes = workitem.ended(
             contents,
             self._assignment.station,
@@ -127,6 +129,14 @@ class Performer:
         await asyncio.to_thread(self._worklist.end, uid, final, changes)
         log.info("workitem %s", f"canceled: {workitem.said(why)}" if why else "completed")
         return True
+
+    def _check_archive(self) -> None:
+        """Pass where the archive answers at all: under a wrong URL, every image is missing.
+
+        Raises:
+            UnreachableError: it does not answer, or with an error.
+        """
+        self._study_reader.archive.studies(date.today(), MODALITIES[:1])
 
     async def _outcomes(self, contents: Dataset, stop: asyncio.Event) -> list[Outcome] | None:
         """What became of each input; None where one may do better later, or it is time to stop."""

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -55,11 +54,13 @@ class Performers:
         self._folder = folder
 
     @contextmanager
-    def running(self, name: str, *options: str) -> "Iterator[subprocess.Popen[bytes]]":
+    def running(self, name: str) -> "Iterator[subprocess.Popen[bytes]]":
         """Perform while the block runs, with the file of claims of a name."""
         with (
             self.log(name).open("ab") as log,
-            subprocess.Popen([*COMMAND, *self.options(name), *options], **self._on(log)) as process,
+            subprocess.Popen(
+                [*COMMAND, *self.options(name)], env=self._environment, stderr=log
+            ) as process,
         ):
             try:
                 yield process
@@ -73,9 +74,6 @@ class Performers:
         claims = str(self._folder / f"{name}.claims")
         polled = [self.orthanc.url, "--poll", "1"]
         return [*polled, "--worklist", self.stub.url, "--claims", claims]
-
-    def _on(self, log: Any) -> dict[str, Any]:
-        return {"env": self._environment, "stderr": log}
 
 
 @pytest.fixture
@@ -137,7 +135,7 @@ def test_workitems_are_done_and_nothing_of_a_patient_is_logged(
     assert said.count("workitem completed\n") == 2
     assert said.count("workitem canceled: ") == 3
     assert "Traceback" not in said
-    for quoted in ("Müller", "Jörg", "4711", "19600229", "Hospital", USER + ":"):
+    for quoted in ("Müller", "Jörg", "4711", "19600229", "Hospital", PASSWORD):
         assert quoted not in said
     assert not _UID.search(said)
 

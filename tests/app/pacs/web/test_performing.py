@@ -14,7 +14,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, generate_uid
 
-from app.errors import UnreachableError
+from app.errors import FailedError, UnreachableError
 from app.pacs import backoff
 from app.pacs.web.claims import Claims
 from app.pacs.web.performing import Performer
@@ -32,7 +32,10 @@ class Reading:
     def __init__(self) -> None:
         self.read_images: list[str] = []
         self.on_image: dict[str, Callable[[], Kind]] = {}
-        self.archive = SimpleNamespace(url="http://pacs/rs", unread=self._unread)
+        self.archive = SimpleNamespace(
+            url="http://pacs/rs", unread=self._unread, studies=self._studies
+        )
+        self.is_wrong_url = False
         self.reader = SimpleNamespace(model=None)
 
     async def read(self, wanted: Iterable[Dataset]) -> AsyncIterator[Outcome]:
@@ -44,6 +47,11 @@ class Reading:
             result.StudyInstanceUID, result.SeriesInstanceUID = image.StudyInstanceUID, "5.1"
             result.SOPClassUID, result.SOPInstanceUID = "1.2.840", f"6.{len(self.read_images)}"
             yield Outcome(uid, kind, "said", (result,) if kind == "stored" else ())
+
+    def _studies(self, *_: Any) -> dict[str, None]:
+        if self.is_wrong_url:
+            raise FailedError(404)
+        return {}
 
     def _unread(self, study: str, **_: Any) -> list[Dataset]:
         raise LookupError("The PACS has no such study.")
@@ -162,6 +170,23 @@ def test_inputs_that_lead_nowhere(
     [progress] = stub.workitems[uid].contents.ProcedureStepProgressInformationSequence
     [told] = progress.ProcedureStepDiscontinuationReasonCodeSequence
     assert told.CodeValue == reason
+
+
+def test_a_wrong_address_of_the_archive_cancels_nothing(
+    stub: UpsStub, perform: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    image = _image()
+    stub.schedule(images(image))
+    reading = Reading()
+    reading.on_image[image.SOPInstanceUID] = lambda: "missing"
+    reading.is_wrong_url = True
+
+    perform(reading, lambda: "The PACS answered with status 404." in caplog.messages)
+    assert stub.states() == ["IN PROGRESS"]
+
+    reading.is_wrong_url = False
+    reading.on_image.clear()
+    perform(reading, lambda: stub.states() == ["COMPLETED"])
 
 
 def test_what_is_for_others_or_not_ready_stays_as_it_is(

@@ -14,7 +14,7 @@ from tests.app.pacs.ups_stub import code
 OURS, THEIRS = Assignment("AI"), Assignment("AI", "CXR")
 
 
-def _listed(**attributes: Any) -> Dataset:
+def listed(**attributes: Any) -> Dataset:
     item = Dataset()
     item.SOPInstanceUID = "1.2.3"
     item.InputReadinessState = "READY"
@@ -69,7 +69,7 @@ def _person(organization: str = "") -> Dataset:
 def test_what_is_for_others_is_left(
     attributes: dict[str, Any], by_station: bool, by_code: bool
 ) -> None:
-    item = _listed(**attributes)
+    item = listed(**attributes)
 
     assert (OURS.takes(item), THEIRS.takes(item)) == (by_station, by_code)
 
@@ -86,7 +86,7 @@ def test_a_search_asks_for_no_more_than_it_must() -> None:
 
 def test_the_most_urgent_comes_first() -> None:
     items = [
-        _listed(ScheduledProcedureStepPriority=priority, ScheduledProcedureStepStartDateTime=start)
+        listed(ScheduledProcedureStepPriority=priority, ScheduledProcedureStepStartDateTime=start)
         for priority, start in [
             ("LOW", "20260101"),
             (None, "20250101"),
@@ -139,7 +139,7 @@ DX = DigitalXRayImageStorageForPresentation
     ],
 )
 def test_inputs_are_images_a_series_or_a_study(given: list[Dataset], found: list[str]) -> None:
-    item = _listed(InputInformationSequence=given)
+    item = listed(InputInformationSequence=given)
 
     images = inputs(item, _images_of)
 
@@ -151,7 +151,7 @@ def test_inputs_that_are_no_dicom_are_passed_over() -> None:
     document = _input("1", None)
     document.TypeOfInstances = "CDA"
 
-    assert inputs(_listed(InputInformationSequence=[document]), _images_of) == []
+    assert inputs(listed(InputInformationSequence=[document]), _images_of) == []
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_inputs_that_are_no_dicom_are_passed_over() -> None:
 )
 def test_an_input_without_valid_uids(given: Dataset) -> None:
     with pytest.raises(ValueError, match=r"^An input has no valid UID\.$"):
-        inputs(_listed(InputInformationSequence=[given]), _images_of)
+        inputs(listed(InputInformationSequence=[given]), _images_of)
 
 
 def test_what_should_be_a_sequence_and_is_none() -> None:
@@ -198,22 +198,22 @@ def test_a_workitem_is_completed_where_all_is_read_that_can_be(
     assert reasons(kinds) == why
 
 
-def _result(series: str, instance: str) -> Dataset:
-    result = Dataset()
-    result.StudyInstanceUID, result.SeriesInstanceUID = "1", series
-    result.SOPClassUID, result.SOPInstanceUID = "1.2.840", instance
-    return result
+def result(series: str, instance: str) -> Dataset:
+    stored = Dataset()
+    stored.StudyInstanceUID, stored.SeriesInstanceUID = "1", series
+    stored.SOPClassUID, stored.SOPInstanceUID = "1.2.840", instance
+    return stored
 
 
-def _ended(item: Dataset, why: list[str], *results: Dataset) -> Dataset:
+def told(item: Dataset, why: list[str], *results: Dataset) -> Dataset:
     started = datetime(2026, 3, 1, 12, tzinfo=UTC)
     return ended(item, "AI", started, results, "http://pacs/rs", why)
 
 
 def test_what_was_done_is_told_in_the_words_of_the_workitem() -> None:
-    item = _listed(ScheduledStationNameCodeSequence=[code("CT"), code("AI", "99SITE")])
+    item = listed(ScheduledStationNameCodeSequence=[code("CT"), code("AI", "99SITE")])
 
-    changes = _ended(item, [], _result("5.1", "6.1"), _result("5.1", "6.2"), _result("5.2", "6.3"))
+    changes = told(item, [], result("5.1", "6.1"), result("5.1", "6.2"), result("5.2", "6.3"))
 
     [performed] = changes.UnifiedProcedureStepPerformedProcedureSequence
     assert performed.PerformedStationNameCodeSequence == Sequence([code("AI", "99SITE")])
@@ -230,7 +230,7 @@ def test_what_was_done_is_told_in_the_words_of_the_workitem() -> None:
 
 
 def test_an_offer_is_performed_by_the_station_that_took_it() -> None:
-    changes = _ended(Dataset(), [])
+    changes = told(Dataset(), [])
 
     [performed] = changes.UnifiedProcedureStepPerformedProcedureSequence
     [station] = performed.PerformedStationNameCodeSequence
@@ -243,7 +243,7 @@ def test_an_offer_is_performed_by_the_station_that_took_it() -> None:
 def test_why_nothing_was_done_is_told_in_codes_and_in_a_sentence() -> None:
     why = ["missing", "bad"]
 
-    [progress] = _ended(_listed(), why).ProcedureStepProgressInformationSequence
+    [progress] = told(listed(), why).ProcedureStepProgressInformationSequence
 
     codes = [one.CodeValue for one in progress.ProcedureStepDiscontinuationReasonCodeSequence]
     assert codes == ["110523", "110521"]

@@ -11,7 +11,7 @@ from app.pacs.web.claims import Claims
 from app.pacs.web.workitem import CLAIMED, LISTED
 from app.pacs.web.worklist import CANCELED, COMPLETED, IN_PROGRESS, SCHEDULED, Worklist
 from tests.app.pacs.ups_stub import UpsStub, code
-from tests.app.pacs.web.test_workitem import _ended, _listed, _result
+from tests.app.pacs.web.test_workitem import listed, result, told
 
 STATION = "AI 1/2"
 
@@ -32,7 +32,7 @@ def other(stub: UpsStub, tmp_path: Path) -> Worklist:
     return Worklist(stub.url, STATION, Claims(tmp_path / "other claims"))
 
 
-DONE = _ended(_listed(), [], _result("5.1", "6.1"))
+DONE = told(listed(), [], result("5.1", "6.1"))
 
 
 def test_a_search_gives_what_matches_and_nothing_of_a_patient(
@@ -82,7 +82,7 @@ def test_a_workitem_is_canceled(stub: UpsStub, worklist: Worklist) -> None:
     uid = stub.schedule([])
     worklist.claim(uid)
 
-    worklist.end(uid, CANCELED, _ended(_listed(), ["bad"]))
+    worklist.end(uid, CANCELED, told(listed(), ["bad"]))
 
     assert stub.states() == [CANCELED]
 
