@@ -193,7 +193,7 @@ class UpsStub:
         if self.requester_in_path:
             requester, transaction = parts[2:], [str(changes.get("TransactionUID"))]
         else:
-            requester, transaction = query.get("requester"), query.get("transaction-uid", [])
+            requester, transaction = query.get("requester", []), query.get("transaction-uid", [])
         if method == "PUT" and parts[1:2] == ["state"] and requester:
             return self._changed(parts[0], changes)
         is_update = method == "POST" and len(parts) == 1
