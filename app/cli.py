@@ -145,12 +145,41 @@ def read(
     poll: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", min=1, help="Look for new studies so often, and read them."
+            metavar="SECONDS",
+            min=1,
+            help="Look for new studies so often, or for workitems, and read them.",
         ),
     ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="Oldest study date to poll; yesterday if unset."),
+    ] = None,
+    worklist: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Poll for the workitems of this worklist, over DICOMweb (UPS-RS)."
+        ),
+    ] = None,
+    claims: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            dir_okay=False,
+            help="With --worklist: tells own claims from others', also after a restart.",
+        ),
+    ] = None,
+    station: Annotated[
+        str,
+        typer.Option(
+            metavar="CODE", help="With --worklist: take the workitems that name this station."
+        ),
+    ] = "PNEUMOSCOPE",
+    workitem: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE",
+            help="With --worklist: take this workitem code only, also where no station is named.",
+        ),
     ] = None,
     fhir: Annotated[
         str | None,
@@ -173,7 +202,7 @@ def read(
         ),
     ] = ",".join(kinds.USUAL),
 ) -> None:
-    """Read a study in a PACS, or every new one, and store the results in it.
+    """Read a study in a PACS, every new one, or a worklist, and store the results.
 
     PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests, and
     PNEUMOSCOPE_FHIR_TOKEN those to a FHIR server; the environment variables of `serve` configure
@@ -183,6 +212,7 @@ def read(
     from app.pacs.rules import Rules
     from app.pacs.web import command
     from app.pacs.web.polling import yesterday
+    from app.pacs.web.workitem import Assignment
 
     settings = settings_or_exit(Settings)
     try:
@@ -191,7 +221,8 @@ def read(
         sys.exit(f"pneumoscope: {error}")
     except ValueError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--results") from error
-    if study is not None and poll is None and since is None:
+    is_of_worklist = worklist is not None or claims is not None or workitem is not None
+    if study is not None and poll is None and since is None and not is_of_worklist:
         work = partial(
             command.read_study,
             url=dicomweb,
@@ -200,7 +231,16 @@ def read(
             study=study,
             again=again,
         )
-    elif study is None and poll is not None and not again:
+    elif worklist and claims and poll is not None and not (study or again or since):
+        work = partial(
+            command.perform,
+            url=dicomweb,
+            fhir=fhir,
+            selection=selection,
+            seconds=poll,
+            tasks=command.Tasks(worklist, claims, Assignment(station, workitem)),
+        )
+    elif study is None and poll is not None and not again and not is_of_worklist:
         oldest = since.date if since else yesterday
         work = partial(
             command.poll,
@@ -211,7 +251,10 @@ def read(
             since=oldest,
         )
     else:
-        sys.exit("pneumoscope: give either --study, or --poll and perhaps --since.")
+        sys.exit(
+            "pneumoscope: give either --study, or --poll and perhaps --since, "
+            "or --poll, --worklist and --claims."
+        )
     _log_to_standard_error()
     try:
         reader = load_reader(settings, Metrics())

@@ -17,6 +17,7 @@
     │   ├── DeniedError                     it does not accept the credentials
     │   └── DeferredError                   it may store this object later, and others now
     │       └── FailedError                 it answered with an error
+    │           └── MissingError            it has no such image
     ├── RefusedError                        the PACS will never store this object
     ├── SpoolFullError                      the queue has no room for an image
     ├── ServeError                          the service cannot start
@@ -148,6 +149,10 @@ class FailedError(DeferredError):
     def __init__(self, status: int, who: str = "The PACS") -> None:
         super().__init__(f"{who} answered with status {status}.")
         self.status = status
+
+
+class MissingError(FailedError):
+    """The PACS answered that it has no such image; one that was listed may still come."""
 
 
 class RefusedError(PneumoscopeError):

@@ -1,23 +1,21 @@
 """Which radiographs a PACS holds, by QIDO-RS, and the images themselves, by WADO-RS (PS3.18)."""
 
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
 
 from pydicom import Dataset, dcmwrite
-from pydicom.datadict import tag_for_keyword
 
 from app.dicom_results.instance import is_own, is_own_series
 from app.dicom_results.structured_report import report_uid
-from app.errors import FailedError, UnreachableError, UnreadableImageError
+from app.errors import FailedError, MissingError, UnreachableError, UnreadableImageError
 from app.host import process
 from app.imaging.dicom.read import SOP_CLASSES
 from app.imaging.errors import SHORTAGES
-from app.pacs.web.dicomweb import connect, errors
+from app.pacs.web.dicomweb import PACS, connect, errors
+from app.pacs.web.search import datasets, everything
 from app.reading.model import Model
 
 _STUDY = ("StudyInstanceUID", "NumberOfStudyRelatedInstances")
@@ -26,7 +24,11 @@ _INSTANCE = ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "NumberOfFram
 
 
 class Archive:
-    """A PACS that is asked over DICOMweb."""
+    """A PACS that is asked over DICOMweb.
+
+    Attributes:
+        url: the service's base URL, without a slash at its end.
+    """
 
     def __init__(self, url: str) -> None:
         """Prepare to ask; nothing is sent yet.
@@ -35,6 +37,7 @@ class Archive:
             ValueError: it is no URL of a service.
         """
         process.accept_invalid_values()
+        self.url = url.rstrip("/")
         self._client = connect(url)
 
     def studies(self, since: date, modalities: Sequence[str]) -> dict[str, int | None]:
@@ -51,8 +54,8 @@ class Archive:
             filters = {"StudyDate": f"{since:%Y%m%d}-", "ModalitiesInStudy": modality}
             with errors():
                 search = partial(self._client.search_for_studies, search_filters=filters)
-                items = _all(search, _STUDY)
-            for study in _datasets(items, _STUDY):
+                items = everything(search, _STUDY, PACS)
+            for study in datasets(items, _STUDY, PACS):
                 found[str(study.StudyInstanceUID)] = study.get("NumberOfStudyRelatedInstances")
         return found
 
@@ -76,8 +79,10 @@ class Archive:
         """
         try:
             with errors():
-                series = _all(partial(self._client.search_for_series, study), _SERIES)
-                items = _all(partial(self._client.search_for_instances, study), _INSTANCE)
+                series = everything(partial(self._client.search_for_series, study), _SERIES, PACS)
+                items = everything(
+                    partial(self._client.search_for_instances, study), _INSTANCE, PACS
+                )
         except FailedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -86,12 +91,12 @@ class Archive:
             raise LookupError("The PACS has no such study.")
         wanted = {
             one.get("SeriesInstanceUID")
-            for one in _datasets(series, _SERIES)
+            for one in datasets(series, _SERIES, PACS)
             if one.get("Modality") in modalities
             and not is_own(one)
             and not is_own_series(study, one.get("SeriesInstanceUID"), model.manifest)
         }
-        instances = _datasets(items, _INSTANCE)
+        instances = datasets(items, _INSTANCE, PACS)
         present = {instance.get("SOPInstanceUID") for instance in instances}
         images = [
             one for one in instances if one.get("SeriesInstanceUID") in wanted and _is_image(one)
@@ -108,6 +113,7 @@ class Archive:
 
         Raises:
             UnreadableImageError: it is broken.
+            MissingError: the PACS has no such image.
             UnreachableError: the PACS does not answer, or with an error.
         """
         try:
@@ -117,6 +123,10 @@ class Archive:
                 )
             file = BytesIO()
             dcmwrite(file, dataset)
+        except FailedError as error:
+            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                raise MissingError(error.status) from error
+            raise
         except (UnreachableError, *SHORTAGES):
             raise
         # pydicom answers malformed bytes with errors of many types.
@@ -125,52 +135,5 @@ class Archive:
         return None if is_own(dataset) else file.getvalue()
 
 
-def _all(
-    search: Callable[..., list[dict[str, Any]]], keywords: Sequence[str]
-) -> list[dict[str, Any]]:
-    """All pages of a search (PS3.18, 8.3.4.4), each thing once.
-
-    The client's own way of asking for them never ends where a PACS knows no offset. Pages repeat
-    things where what they are sorted by changes meanwhile.
-
-    Args:
-        search: asks for a page.
-        keywords: of the attributes to ask for, the first of which tells the things apart.
-    """
-    tag = _tag(keywords[0])
-    found: dict[str, dict[str, Any]] = {}
-    received = 0
-    while True:
-        page = search(fields=keywords, offset=received)
-        before = len(found)
-        for item in map(_object, page):
-            found.setdefault(json.dumps(item.get(tag, item)), item)
-        if len(found) == before:
-            return list(found.values())
-        received += len(page)
-
-
-def _object(item: Any) -> dict[str, Any]:
-    if not isinstance(item, dict):
-        raise UnreachableError("The PACS gave no answer that can be read.")
-    return item
-
-
-def _tag(keyword: str) -> str:
-    return f"{tag_for_keyword(keyword):08X}"
-
-
 def _is_image(instance: Dataset) -> bool:
     return instance.get("SOPClassUID") in SOP_CLASSES and (instance.get("NumberOfFrames") or 1) == 1
-
-
-def _datasets(items: Iterable[dict[str, Any]], keywords: Sequence[str]) -> list[Dataset]:
-    """DICOM JSON (PS3.18, annex F), but for elements that nobody asked for."""
-    tags = [_tag(keyword) for keyword in keywords]
-    try:
-        return [
-            Dataset.from_json({tag: item[tag] for tag in tags if tag in item}) for item in items
-        ]
-    # As above.
-    except Exception as error:
-        raise UnreachableError("The PACS gave no answer that can be read.") from error

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 from app.dicom_results.kinds import KINDS
 from app.errors import ReadError, UnreachableError
@@ -14,11 +16,32 @@ from app.pacs.destinations import Destination
 from app.pacs.results import Selection
 from app.pacs.rules import FHIR
 from app.pacs.web.archive import Archive
+from app.pacs.web.claims import Claims
 from app.pacs.web.dicomweb import StowDestination
 from app.pacs.web.fhir import FhirDestination
+from app.pacs.web.performing import Performer
 from app.pacs.web.polling import Polling
 from app.pacs.web.study import StudyReader
+from app.pacs.web.workitem import Assignment
+from app.pacs.web.worklist import Worklist
 from app.reading.reader import Reader
+
+# The code value is also sent as an AE title (PS3.5, 6.2).
+_STATION = re.compile(r"[!-\[\]-~]{1,16}")
+
+
+class Tasks(NamedTuple):
+    """Whose workitems are performed.
+
+    Attributes:
+        url: of the worklist, over DICOMweb.
+        claims: a file that tells this performer's claims from others'.
+        assignment: which workitems are taken.
+    """
+
+    url: str
+    claims: Path
+    assignment: Assignment
 
 
 async def read_study(
@@ -56,7 +79,7 @@ async def read_study(
             for group, apart in ((unread, False), (read_before, True)):
                 async for outcome in study_reader.read(group, apart):
                     print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
-                    status |= outcome.kind in ("bad", "failed")
+                    status |= outcome.kind not in ("stored", "not_for_the_model")
         except (LookupError, UnreachableError, ValueError) as error:
             raise ReadError(str(error)) from error
     return status
@@ -85,6 +108,31 @@ async def poll(
         raise ReadError(str(error)) from error
     async with reader.running():
         await Polling(study_reader, since).run(seconds, stop)
+    return 0
+
+
+async def perform(
+    reader: Reader, url: str, fhir: str | None, selection: Selection, seconds: float, tasks: Tasks
+) -> int:
+    """Do what a worklist asks for until SIGTERM or SIGINT.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ReadError: a URL or the station is none, or the file of claims cannot be had.
+    """
+    station = tasks.assignment.station
+    if not _STATION.fullmatch(station):
+        raise ReadError("--station: 1 to 16 characters of ASCII, without spaces and backslashes.")
+    stop = stopping.on_signal()
+    try:
+        study_reader = _study_reader(reader, url, fhir, selection)
+        worklist = Worklist(tasks.url, station, Claims(tasks.claims))
+    except ValueError as error:
+        raise ReadError(str(error)) from error
+    async with reader.running():
+        await Performer(study_reader, worklist, tasks.assignment).run(seconds, stop)
     return 0
 
 

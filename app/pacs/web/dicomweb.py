@@ -19,8 +19,8 @@ from app.host.values import is_http_url
 from app.pacs.destinations import DUPLICATE, failure, parsed
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10, 60
-_PACS = "The PACS"
-_TYPE, _JSON = "Content-Type", "application/dicom+json"
+PACS = "The PACS"
+_TYPE, JSON = "Content-Type", "application/dicom+json"
 
 _COME_AGAIN = (
     HTTPStatus.REQUEST_TIMEOUT,
@@ -82,6 +82,20 @@ def check_url(url: str, whose: str) -> None:
         raise ValueError("Credentials come from the environment, not from the URL.")
 
 
+def open_session(url: str) -> requests.Session:
+    """A session with a DICOMweb service, with the environment's credentials.
+
+    Raises:
+        ValueError: it is no URL of a service.
+    """
+    check_url(url, "a DICOMweb service")
+    session = requests.Session()
+    session.auth = Credentials().auth()
+    session.headers["Accept"] = JSON
+    session.hooks["response"] = [_without_parameters]
+    return session
+
+
 def connect(url: str) -> DICOMwebClient:
     """A client of a DICOMweb service, with the environment's credentials.
 
@@ -93,11 +107,7 @@ def connect(url: str) -> DICOMwebClient:
     Raises:
         ValueError: it is no URL of a service.
     """
-    check_url(url, "a DICOMweb service")
-    session = requests.Session()
-    session.auth = Credentials().auth()
-    session.headers["Accept"] = _JSON
-    session.hooks["response"] = [_without_parameters]
+    session = open_session(url)
     timeout = (CONNECT_SECONDS, ANSWER_SECONDS)
     # Archives hold UIDs with leading zeros, which the standard forbids.
     client = DICOMwebClient(url.rstrip("/"), session, permissive_uid=True, timeout=timeout)
@@ -106,7 +116,7 @@ def connect(url: str) -> DICOMwebClient:
 
 
 @contextmanager
-def errors(who: str = _PACS) -> Iterator[None]:
+def errors(who: str = PACS) -> Iterator[None]:
     """Tell what goes wrong between here and the PACS, or another server, without quoting a URL.
 
     Raises:
@@ -215,5 +225,5 @@ def _of(answer: requests.Response | None, who: str) -> UnreachableError:
 def _without_parameters(response: requests.Response, *args: Any, **kwargs: Any) -> None:
     """Take `; charset=utf-8` off, with which the client does not know JSON for JSON."""
     media_type, _, _ = response.headers.get(_TYPE, "").partition(";")
-    if media_type.strip().lower() in (_JSON, "application/json"):
-        response.headers[_TYPE] = _JSON
+    if media_type.strip().lower() in (JSON, "application/json"):
+        response.headers[_TYPE] = JSON

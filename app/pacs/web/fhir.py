@@ -62,7 +62,15 @@ class FhirDestination:
             RefusedError: it never takes one of them.
         """
         for file in files:
-            answer = posting.post(self._session, self._url, file, _HEADERS, _WHO, _OF_THE_RESOURCES)
+            answer = posting.send(
+                self._session,
+                "POST",
+                self._url,
+                _WHO,
+                _OF_THE_RESOURCES,
+                data=file,
+                headers=_HEADERS,
+            )
             if answer.status_code != HTTPStatus.OK:
                 raise FailedError(answer.status_code, _WHO)
             with errors(_WHO):

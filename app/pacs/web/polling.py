@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from datetime import date, timedelta
 
 from app.errors import DeferredError, UnreachableError
-from app.pacs.backoff import Backoff, delays, pause
+from app.pacs.backoff import Backoff
+from app.pacs.web.rounds import rounds
 from app.pacs.web.study import Outcome, StudyReader
 
 log = logging.getLogger("pneumoscope")
@@ -46,16 +47,7 @@ class Polling:
                 minutes.
             stop: ends it.
         """
-        waits = delays()
-        while not stop.is_set():
-            try:
-                await self._round(stop)
-            except UnreachableError as error:
-                log.warning("%s", error)
-                await pause(stop, max(seconds, next(waits)))
-            else:
-                waits = delays()
-                await pause(stop, seconds)
+        await rounds(self._round, seconds, stop)
 
     async def _round(self, stop: asyncio.Event) -> None:
         archive = self._study_reader.archive
@@ -103,11 +95,11 @@ class Polling:
 
     def _note(self, outcome: Outcome) -> None:
         self._tell(outcome)
-        if outcome.kind == "failed":
+        if outcome.kind in ("failed", "missing"):
             self._failed.failed(outcome.image)
         else:
             self._failed.succeeded(outcome.image)
-        if outcome.kind in ("bad", "not_for_the_model"):
+        if outcome.kind in ("bad", "refused", "not_for_the_model"):
             self._bad.add(outcome.image)
 
     def _tell(self, outcome: Outcome) -> None:

@@ -1,7 +1,8 @@
-"""One request that gives a result to a server by POST, and what its answer means for the result."""
+"""One request to a server, and what its answer means for what was sent."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from http import HTTPStatus
+from typing import Any
 
 import requests
 
@@ -9,23 +10,23 @@ from app.errors import FailedError, RefusedError
 from app.pacs.web.dicomweb import ANSWER_SECONDS, CONNECT_SECONDS, errors
 
 
-def post(
+def send(
     session: requests.Session,
+    method: str,
     url: str,
-    body: bytes,
-    headers: Mapping[str, str],
     who: str,
     final: Collection[int],
+    **content: Any,
 ) -> requests.Response:
-    """Send a result; returns the answer of a server that took it.
+    """Send a request; returns the answer of a server that took it.
 
     Args:
         session: with the credentials.
+        method: `POST`, say.
         url: where.
-        body: the result.
-        headers: of the request.
         who: the server, as sentences begin with it.
         final: statuses that speak of what was sent; all others, of the server or of the way to it.
+        content: arguments of `requests.Session.request`, such as `data` and `headers`.
 
     Raises:
         DeferredError: the server does not take it now.
@@ -34,12 +35,12 @@ def post(
     """
     try:
         with errors(who):
-            answer = session.post(
+            answer = session.request(
+                method,
                 url,
-                data=body,
-                headers=headers,
+                **content,
                 timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
-                # It would send the result, and the token, to whom nobody named.
+                # It would send all this, and the token, to whom nobody named.
                 allow_redirects=False,
             )
             answer.raise_for_status()

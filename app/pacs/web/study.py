@@ -4,15 +4,35 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Literal
 
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
-from app.errors import DeferredError, ImageError, NotReadError, RefusedError, UnreachableError
+from app.dicom_results.kinds import KINDS
+from app.errors import (
+    DeferredError,
+    ImageError,
+    MissingError,
+    NotReadError,
+    RefusedError,
+    UnreachableError,
+)
 from app.pacs.destinations import Destination
 from app.pacs.results import Selection, results_of
 from app.pacs.web.archive import Archive
 from app.reading.reader import Reader
+
+Kind = Literal["stored", "not_for_the_model", "bad", "refused", "missing", "failed"]
+
+# What each error makes of an image.
+_KINDS: dict[type[Exception], Kind] = {
+    ImageError: "bad",
+    RefusedError: "refused",
+    MissingError: "missing",
+    DeferredError: "failed",
+}
+_UIDS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +42,16 @@ class Outcome:
     Attributes:
         image: its SOP Instance UID.
         kind: `stored`, and its results are; `not_for_the_model`, or so it seems; `bad`, and will
-            be the next time; `failed`, and may do better.
+            be the next time, or `refused` as its results are; `missing` in the PACS, or `failed`,
+            and either may do better.
         said: in words, which quote nothing of the image.
+        results: the UIDs of what the PACS stored: of study, series, SOP class and instance.
     """
 
     image: str
-    kind: Literal["stored", "not_for_the_model", "bad", "failed"]
+    kind: Kind
     said: str
+    results: tuple[Dataset, ...] = ()
 
 
 class StudyReader:
@@ -77,10 +100,9 @@ class StudyReader:
             return await self._answer(image, apart)
         except NotReadError as why:
             return Outcome(uid, "not_for_the_model", f"not read: {why}")
-        except (ImageError, RefusedError) as error:
-            return Outcome(uid, "bad", str(error))
-        except DeferredError as error:
-            return Outcome(uid, "failed", str(error))
+        except tuple(_KINDS) as error:
+            kind = next(kind for type_, kind in _KINDS.items() if isinstance(error, type_))
+            return Outcome(uid, kind, str(error))
         except UnreachableError:
             raise
         # The engine's and the libraries' errors are of many types, and may quote the image.
@@ -100,4 +122,9 @@ class StudyReader:
         ]
         stored = "results held by the PACS already" if any(were_held) else "results stored"
         said = f"{results.label} {results.probability:.4f}, {stored}"
-        return Outcome(str(image.SOPInstanceUID), "stored", said)
+        objects = (file for kind, file in results.files.items() if kind in KINDS)
+        return Outcome(str(image.SOPInstanceUID), "stored", said, tuple(map(_uids, objects)))
+
+
+def _uids(file: bytes) -> Dataset:
+    return dcmread(BytesIO(file), stop_before_pixels=True, specific_tags=_UIDS)

@@ -79,8 +79,14 @@ class WebhookDestination:
             RefusedError: it never takes one of them.
         """
         for file in files:
-            posting.post(
-                self._session, self._url, file, self._headers(file), _WHO, OF_WHAT_WAS_SENT
+            posting.send(
+                self._session,
+                "POST",
+                self._url,
+                _WHO,
+                OF_WHAT_WAS_SENT,
+                data=file,
+                headers=self._headers(file),
             )
         return False
 

@@ -235,10 +235,35 @@ def test_nobody_answers(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [[], ["--study", "1.2.3", "--poll", "1"], ["--study", "1", "--since", "2026-01-01"]]
+    "options",
+    [
+        [],
+        ["--study", "1.2.3", "--poll", "1"],
+        ["--study", "1", "--since", "2026-01-01"],
+        ["--poll", "1", "--worklist", "http://tasks"],
+        ["--poll", "1", "--claims", "claims"],
+        ["--poll", "1", "--workitem", "CXR"],
+        ["--worklist", "http://tasks", "--claims", "claims"],
+        ["--study", "1", "--worklist", "http://tasks", "--claims", "claims"],
+    ],
 )
-def test_options_that_do_not_fit(environment: dict[str, str], options: list[str]) -> None:
-    done = _read(environment, "http://pacs", *options)
+def test_options_that_do_not_fit(options: list[str]) -> None:
+    done = CliRunner().invoke(cli, ["read", "--dicomweb", "http://pacs", *options])
 
-    assert done.returncode == 1
-    assert done.stderr == "pneumoscope: give either --study, or --poll and perhaps --since.\n"
+    assert done.exit_code == 1
+    assert done.output == (
+        "pneumoscope: give either --study, or --poll and perhaps --since, "
+        "or --poll, --worklist and --claims.\n"
+    )
+
+
+@pytest.mark.parametrize("station", ["", "A" * 17, "CT 1", "A\\B", "Köln"])
+def test_a_station_that_is_none(environment: dict[str, str], station: str, tmp_path: Path) -> None:
+    claims = str(tmp_path / "claims")
+    tasks = ["--worklist", "http://tasks", "--claims", claims, "--station", station]
+    done = CliRunner(env=environment).invoke(
+        cli, ["read", "--dicomweb", "http://pacs", "--poll", "1", *tasks]
+    )
+
+    assert done.exit_code == 1
+    assert "pneumoscope: --station: 1 to 16 characters of ASCII" in done.output
