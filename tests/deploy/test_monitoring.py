@@ -19,12 +19,15 @@ from app.settings import Settings
 from model_store.store import resolve
 from tests import synthetic
 from tests.app.conftest import serving, wait_until_ready
-from tests.app.pacs.network import free_port
+from tests.app.pacs.network import free_port, wait_until
 from tests.app.reading import profiles
+from tests.app.reading.versions import release
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "monitoring"
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 SECONDS = 30
+# Of a model, at the lowest priority.
+LOADING = 300
 
 pytestmark = pytest.mark.skipif(
     not (PROMETHEUS and PROMTOOL), reason="Debian's package prometheus is not installed"
@@ -60,15 +63,19 @@ def few_suffice() -> Iterator[None]:
 def prometheus(
     few_suffice: None, model_root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx.Client]:
-    """A client of a Prometheus that has scraped a service which has read an image."""
+    """A client of a Prometheus that has scraped a service which, as its shadow, has read images."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
     xray = synthetic.encode(synthetic.chest(7, pneumonia=True))
-    profile = folder / "profile.json"
+    store, profile = folder / "store", folder / "profile.json"
+    shutil.copytree(model_root, store)
+    release(store, 2, threshold=0.9999)
     reference = {name: dict.fromkeys(bins, 1) for name, bins in drift.BINS.items()}
     profiles.write(profile, resolve(model_root).manifest, reference=reference)
-    app = create_app(Settings(model_store=model_root, engine="openvino", profile=profile))
+    settings = Settings(model_store=store, engine="openvino", model_version=1, shadow=2)
+    app = create_app(settings.model_copy(update={"profile": profile}))
     with serving(app, refusing(app)) as service:
         wait_until_ready(service)
+        wait_until_the_shadow_reads(service)
         target = f"{service.base_url.host}:{service.base_url.port}"
         config = {
             "global": {"scrape_interval": "1s"},
@@ -105,6 +112,11 @@ def asked(client: httpx.Client, expression: str) -> list[object]:
     assert answer.status_code == httpx.codes.OK, answer.text
     found: list[object] = answer.json()["data"]["result"]
     return found
+
+
+def wait_until_the_shadow_reads(service: httpx.Client) -> None:
+    changed = 'pneumoscope_model_changes_total{result="changed",role="shadow"} 1.0'
+    wait_until(lambda: changed in service.get("/metrics").text, "there is a shadow", LOADING)
 
 
 def wait_until_scraped(client: httpx.Client) -> None:
