@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from functools import partial
+from typing import NamedTuple
 
 from app.dicom_results.kinds import KINDS
 from app.errors import ReadError, UnreachableError
@@ -18,19 +19,32 @@ from app.pacs.web.dicomweb import StowDestination
 from app.pacs.web.fhir import FhirDestination
 from app.pacs.web.polling import Polling
 from app.pacs.web.study import StudyReader
+from app.reading import changes
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.settings import Settings
 
 
-async def read_study(
-    reader: Reader, url: str, fhir: str | None, selection: Selection, study: str, again: bool
-) -> int:
+class Pacs(NamedTuple):
+    """Where images are found, and what becomes of their readings.
+
+    Attributes:
+        url: of the PACS, over DICOMweb.
+        fhir: the base URL of a FHIR server that readings go to as well.
+        selection: which of its images are read, and which results the PACS gets.
+    """
+
+    url: str
+    fhir: str | None
+    selection: Selection
+
+
+async def read_study(reader: Reader, pacs: Pacs, study: str, again: bool) -> int:
     """Read a study, and print a line for each image.
 
     Args:
         reader: the model.
-        url: of the PACS, over DICOMweb.
-        fhir: the base URL of a FHIR server that readings go to as well.
-        selection: which of its images are read, and which results the PACS gets.
+        pacs: which holds the study.
         study: its Study Instance UID.
         again: what has a report too; the results are kept beside the earlier ones.
 
@@ -38,6 +52,7 @@ async def read_study(
         The exit status: 1 where an image or its results failed.
 
     Raises:
+        NotReadyError: the model failed its warm-up.
         ReadError: nothing, or not everything, was read.
     """
     if not re.fullmatch(r"[0-9.]{1,64}", study):
@@ -45,7 +60,7 @@ async def read_study(
     status = 0
     async with reader.running():
         try:
-            study_reader = _study_reader(reader, url, fhir, selection)
+            study_reader = _study_reader(reader, pacs)
             find = partial(study_reader.archive.unread, study, MODALITIES, reader.model)
             unread = await asyncio.to_thread(find)
             known = {image.SOPInstanceUID for image in unread}
@@ -53,6 +68,7 @@ async def read_study(
             read_before = [image for image in images if image.SOPInstanceUID not in known]
             if not unread and not read_before:
                 print("Nothing is left to read in the study.")  # noqa: T201
+            await reader.ready()
             for group, apart in ((unread, False), (read_before, True)):
                 async for outcome in study_reader.read(group, apart):
                     print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
@@ -64,33 +80,46 @@ async def read_study(
 
 async def poll(
     reader: Reader,
-    url: str,
-    fhir: str | None,
-    selection: Selection,
+    settings: Settings,
+    metrics: Metrics,
+    pacs: Pacs,
     seconds: float,
     since: Callable[[], date],
 ) -> int:
-    """Read every new study until SIGTERM or SIGINT.
+    """Read every new study until SIGTERM or SIGINT; SIGHUP changes the model.
+
+    Args:
+        reader: the model.
+        settings: which one that is.
+        metrics: the reader's.
+        pacs: where studies are looked for.
+        seconds: between two looks.
+        since: the oldest study date to look at, which may move on.
 
     Returns:
         The exit status.
 
     Raises:
+        NotReadyError: the model failed its warm-up.
         ReadError: the URL is none.
     """
     stop = stopping.on_signal()
     try:
-        study_reader = _study_reader(reader, url, fhir, selection)
+        study_reader = _study_reader(reader, pacs)
     except ValueError as error:
         raise ReadError(str(error)) from error
     async with reader.running():
-        await Polling(study_reader, since).run(seconds, stop)
+        await reader.ready()
+        # Nobody would see what a shadow finds.
+        alone = settings.model_copy(update={"shadow": None})
+        async with changes.on_hangup(alone, reader, metrics):
+            await Polling(study_reader, since).run(seconds, stop)
     return 0
 
 
-def _study_reader(reader: Reader, url: str, fhir: str | None, selection: Selection) -> StudyReader:
-    pacs = StowDestination(url)
-    destinations: dict[str, Destination] = dict.fromkeys(KINDS, pacs)
+def _study_reader(reader: Reader, pacs: Pacs) -> StudyReader:
+    url, fhir, selection = pacs
+    destinations: dict[str, Destination] = dict.fromkeys(KINDS, StowDestination(url))
     if fhir is not None:
         destinations[FHIR] = FhirDestination(fhir)
         selection = selection._replace(kinds=(FHIR, *selection.kinds))
