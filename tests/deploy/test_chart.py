@@ -31,6 +31,17 @@ FULL = {
     "autoscaling": {"targetQueueDepth": 8},
     "node": NODE | {"existingSecret": "pacs", "storage": {"storageClass": "fast"}},
 }
+TRACED = {
+    "env": [
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"},
+        {
+            "name": "OTEL_EXPORTER_OTLP_HEADERS",
+            "valueFrom": {"secretKeyRef": {"name": "collector", "key": "headers"}},
+        },
+    ],
+    "networkPolicy": {"to": [{"peers": [{"ipBlock": {"cidr": "10.0.0.9/32"}}], "port": 4318}]},
+    "node": NODE,
+}
 RECORDED = {"record": {"existingClaim": "record"}, "node": NODE}
 
 Manifests = dict[tuple[str, str], dict[str, Any]]
@@ -54,8 +65,14 @@ def environment(manifest: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "values",
-    [{}, FULL, RECORDED, {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}}],
-    ids=["defaults", "full", "recorded", "without"],
+    [
+        {},
+        FULL,
+        RECORDED,
+        TRACED,
+        {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}},
+    ],
+    ids=["defaults", "full", "recorded", "traced", "without"],
 )
 def test_kubernetes_takes_it(values: dict[str, Any], version: str) -> None:
     for manifest in rendered(values).values():
@@ -111,6 +128,17 @@ def test_the_node_reaches_the_pacs_and_names_only() -> None:
     pacs, names = policy["egress"]
     assert pacs == {"to": [{"ipBlock": {"cidr": "10.0.0.5/32"}}], "ports": [{"port": 4242}]}
     assert {port["port"] for port in names["ports"]} == {53}
+
+
+def test_the_service_reaches_a_collector_where_one_is_named() -> None:
+    manifests = rendered(TRACED)
+    collector, names = manifests["NetworkPolicy", "xray-pneumoscope"]["spec"]["egress"]
+
+    assert collector == {"to": [{"ipBlock": {"cidr": "10.0.0.9/32"}}], "ports": [{"port": 4318}]}
+    assert {port["port"] for port in names["ports"]} == {53}
+    for kind in (("Deployment", "xray-pneumoscope"), ("StatefulSet", "xray-pneumoscope-node")):
+        [container] = manifests[kind]["spec"]["template"]["spec"]["containers"]
+        assert container["env"][-2:] == TRACED["env"]
 
 
 def test_the_settings_are_the_programs() -> None:
@@ -180,8 +208,13 @@ def test_the_node_has_files_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"node": {"enabled": True}}, {"image": {"digest": "latest"}}, {"replica": 3}],
-    ids=["no destination", "no digest", "misspelt"],
+    [
+        {"node": {"enabled": True}},
+        {"image": {"digest": "latest"}},
+        {"replica": 3},
+        {"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}},
+    ],
+    ids=["no destination", "no digest", "misspelt", "no list"],
 )
 def test_values_that_are_wrong_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(helm.HelmError):
