@@ -192,8 +192,11 @@ def test_tokens_and_certificates_are_the_services_files() -> None:
     assert "files" not in {one["name"] for one in node["volumes"]}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["scheme"] == "HTTPS"
-    plain = rendered({})["Deployment", "xray-pneumoscope"]["spec"]["template"]["spec"]
-    assert plain["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    annotations = manifests["Deployment", "xray-pneumoscope"]["spec"]["template"]["metadata"]
+    assert annotations["annotations"]["prometheus.io/scheme"] == "https"
+    plain = rendered({})["Deployment", "xray-pneumoscope"]["spec"]["template"]
+    assert plain["spec"]["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    assert plain["metadata"]["annotations"]["prometheus.io/scheme"] == "http"
 
 
 def test_the_node_has_files_of_its_own() -> None:
