@@ -120,9 +120,9 @@ def dicom_node() -> None:
     Environment variables configure it, and those of `serve` configure the model. SIGHUP has it
     change to the version of the model that is in use then.
     """
+    hangup.ignore()
     from app.pacs.node import node
 
-    hangup.ignore()
     _log_to_standard_error()
     settings, node_settings = settings_or_exit(Settings), settings_or_exit(NodeSettings)
     metrics = Metrics()
