@@ -31,8 +31,8 @@ class Polling:
             since: the oldest study date to look at, which may move on.
         """
         self._study_reader, self._since = study_reader, since
-        # The model, and what it has done with: how many instances a study held when nothing was left
-        # to read in it, and images that it cannot read.
+        # The model, and what it has done with: how many instances a study held when nothing was
+        # left to read in it, and images that it cannot read.
         self._model = study_reader.reader.model
         self._settled: dict[str, int | None] = {}
         self._bad: set[str] = set()
