@@ -103,8 +103,9 @@ def soak(
     """
     report, over = Report(seconds), threading.Event()
     with tempfile.TemporaryFile() as log, _serving(log, command) as (process, port):
-        files = [*samples().values(), *_files(images)]
+        files = list(samples().values())
         _warm_up(port, files)
+        files += _files(images)
         lock = threading.Lock()
 
         def work(number: int) -> None:

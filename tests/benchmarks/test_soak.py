@@ -18,12 +18,11 @@ def test_a_short_run_holds(
     model_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_MODEL_STORE", str(model_root))
-    # Ever so many, for one of them to be chosen.
+    xray, sent = synthetic.encode(synthetic.chest(0)), set()
+    (tmp_path / "ward").mkdir()
+    # So many that one is chosen.
     for number in range(200):
-        file = tmp_path / "ward" / f"{number}.png"
-        file.parent.mkdir(exist_ok=True)
-        file.write_bytes(synthetic.encode(synthetic.chest(0)))
-    sent = set()
+        (tmp_path / "ward" / f"{number}.png").write_bytes(xray)
     original = soak._ask
 
     def ask(port: int, method: str, path: str, body: bytes | None = None, *rest: Any) -> int:
@@ -37,7 +36,7 @@ def test_a_short_run_holds(
     assert report.failures == []
     assert {200, 422} <= report.answers.keys()
     assert report.peak > 0
-    assert synthetic.encode(synthetic.chest(0)) in sent
+    assert xray in sent
 
 
 def _judged(
