@@ -18,7 +18,8 @@ def test_a_short_run_holds(
     model_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_MODEL_STORE", str(model_root))
-    xray, sent = synthetic.encode(synthetic.chest(0)), set()
+    xray = synthetic.encode(synthetic.chest(0))
+    sent: set[bytes | None] = set()
     (tmp_path / "ward").mkdir()
     # So many that one is chosen.
     for number in range(200):
