@@ -638,4 +638,4 @@ def test_what_another_process_holds_is_named(
         metrics = Metrics()
         reader = load_reader(settings, metrics)
         with pytest.raises(NodeError, match=f"^PNEUMOSCOPE_NODE_{variable}: "):
-            asyncio.run(node.run(second, reader, metrics, 1, asyncio.Event()))
+            asyncio.run(node.run(second, settings, reader, metrics, asyncio.Event()))
