@@ -65,8 +65,8 @@ image: ## build the image pneumoscope:cpu, or :gpu where there is one; RUNTIME= 
 constraints: .venv/python.stamp ## write constraints.txt and requirements anew after a change of pyproject.toml
 	$(BIN)/pip install uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o constraints.txt
-	$(COMPILE) --extra signing pyproject.toml -o requirements/cpu.txt
-	$(COMPILE) --extra gpu --extra signing pyproject.toml -o requirements/gpu.txt
+	$(COMPILE) --extra otel --extra signing pyproject.toml -o requirements/cpu.txt
+	$(COMPILE) --extra gpu --extra otel --extra signing pyproject.toml -o requirements/gpu.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 
 clean: ## remove .venv and all that the tools leave behind, but no trained model

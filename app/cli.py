@@ -117,8 +117,10 @@ def serve() -> None:
 def dicom_node() -> None:
     """Read what a PACS sends by C-STORE, and send it the results.
 
-    Environment variables configure it, and those of `serve` configure the model.
+    Environment variables configure it, and those of `serve` configure the model. SIGHUP has it
+    change to the version of the model that is in use then.
     """
+    hangup.ignore()
     from app.pacs.node import node
 
     _log_to_standard_error()
@@ -126,7 +128,7 @@ def dicom_node() -> None:
     metrics = Metrics()
     try:
         reader = load_reader(settings, metrics)
-        told = node.run_until_told(node_settings, reader, metrics, settings.max_upload_bytes)
+        told = node.run_until_told(node_settings, settings, reader, metrics)
         asyncio.run(_beating(settings, reader, told))
     except (CertificateError, ModelError, NodeError, ProfileError, RulesError) as error:
         sys.exit(f"pneumoscope: {error}")
@@ -206,7 +208,8 @@ def read(
 
     PNEUMOSCOPE_DICOMWEB_USERNAME and _PASSWORD, or _TOKEN, sign the requests, and
     PNEUMOSCOPE_FHIR_TOKEN those to a FHIR server; the environment variables of `serve` configure
-    the model. Ends with 1 where an image or its results failed.
+    the model. SIGHUP has --poll change to the version of the model that is in use then. Ends with 1
+    where an image or its results failed.
     """
     from app.pacs.results import Selection
     from app.pacs.rules import Rules
@@ -214,39 +217,35 @@ def read(
     from app.pacs.web.polling import yesterday
     from app.pacs.web.workitem import Assignment
 
-    settings = settings_or_exit(Settings)
+    settings, metrics = settings_or_exit(Settings), Metrics()
     try:
         selection = Selection(Rules.load(rules), kinds.named(results))
     except RulesError as error:
         sys.exit(f"pneumoscope: {error}")
     except ValueError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--results") from error
+    pacs = command.Pacs(dicomweb, fhir, selection)
     is_of_worklist = worklist is not None or claims is not None or workitem is not None
     if study is not None and poll is None and since is None and not is_of_worklist:
-        work = partial(
-            command.read_study,
-            url=dicomweb,
-            fhir=fhir,
-            selection=selection,
-            study=study,
-            again=again,
-        )
+        work = partial(command.read_study, pacs=pacs, study=study, again=again)
     elif worklist and claims and poll is not None and not (study or again or since):
+        hangup.ignore()
         work = partial(
             command.perform,
-            url=dicomweb,
-            fhir=fhir,
-            selection=selection,
+            settings=settings,
+            metrics=metrics,
+            pacs=pacs,
             seconds=poll,
             tasks=command.Tasks(worklist, claims, Assignment(station, workitem)),
         )
     elif study is None and poll is not None and not again and not is_of_worklist:
+        hangup.ignore()
         oldest = since.date if since else yesterday
         work = partial(
             command.poll,
-            url=dicomweb,
-            fhir=fhir,
-            selection=selection,
+            settings=settings,
+            metrics=metrics,
+            pacs=pacs,
             seconds=poll,
             since=oldest,
         )
@@ -257,9 +256,9 @@ def read(
         )
     _log_to_standard_error()
     try:
-        reader = load_reader(settings, Metrics())
+        reader = load_reader(settings, metrics)
         sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
-    except (ModelError, ProfileError, ReadError) as error:
+    except (ModelError, NotReadyError, ProfileError, ReadError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 
@@ -285,7 +284,8 @@ def use(
 ) -> None:
     """Have a version be the one in use, whichever is the newest.
 
-    It is verified first. What runs uses it from its next start on; `serve` also on SIGHUP.
+    It is verified first. What runs uses it from its next start on; `serve`, `dicom-node` and `read
+    --poll` also on SIGHUP.
     """
     settings = settings_or_exit(Settings).model_copy(update={"model_version": version})
     try:

@@ -82,8 +82,21 @@ class Report:
     failures: list[str] = field(default_factory=list)
 
 
-def soak(seconds: float, clients: int, seed: int, command: list[str] | None = None) -> Report:
+def soak(
+    seconds: float,
+    clients: int,
+    seed: int,
+    images: Path | None = None,
+    command: list[str] | None = None,
+) -> Report:
     """Start a service, and have so many clients ask it for so long.
+
+    Args:
+        seconds: that they ask.
+        clients: at once.
+        seed: the same one has them ask alike.
+        images: a folder of images that are sent beside the drawn ones.
+        command: what is started instead of the service.
 
     Raises:
         BenchmarkError: it did not start.
@@ -92,6 +105,7 @@ def soak(seconds: float, clients: int, seed: int, command: list[str] | None = No
     with tempfile.TemporaryFile() as log, _serving(log, command) as (process, port):
         files = list(samples().values())
         _warm_up(port, files)
+        files += _files(images)
         lock = threading.Lock()
 
         def work(number: int) -> None:
@@ -122,6 +136,17 @@ def soak(seconds: float, clients: int, seed: int, command: list[str] | None = No
         log.seek(0)
         _judge(report, process.poll(), log.read().decode(errors="replace"))
     return report
+
+
+def _folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise argparse.ArgumentTypeError("this is no folder")
+    return Path(name)
+
+
+def _files(folder: Path | None) -> list[bytes]:
+    found = sorted(folder.rglob("*")) if folder else []
+    return [path.read_bytes() for path in found if path.is_file()]
 
 
 def _warm_up(port: int, files: list[bytes]) -> None:
@@ -317,9 +342,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--images", type=_folder, help="a folder of images beside the drawn ones")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     options = parser.parse_args(arguments)
-    report = soak(options.seconds, options.clients, options.seed)
+    report = soak(options.seconds, options.clients, options.seed, options.images)
     shown = asdict(report) | {"answers": dict(report.answers), "seed": options.seed}
     states = shown.pop("states")
     shown["first"], shown["last"] = states[:1], states[-1:]

@@ -34,4 +34,5 @@ def _of_input(sha256: str, model: Model) -> dict[str, Any]:
     return {
         "input": {"sha256": sha256},
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
+        "profile": model.profile_digest,
     }

@@ -22,8 +22,9 @@ PRODUCT = "pneumoscope"
 FOR_RESEARCH = "For research use only: not a medical device."
 
 _LONG_STRING = 64
-# As many versions of the model as are known for its own.
-_VERSIONS = 100
+# As many earlier versions of the model as are known for its own, and later ones, from which one may
+# have gone back.
+_VERSIONS, _LATER_VERSIONS = 100, 10
 # The library notes the time of the call in these. They may be left out, and without them the
 # object that has the same UID also has the same bytes.
 _NOW = (
@@ -87,11 +88,12 @@ def is_own(dataset: Dataset) -> bool:
 
 
 def is_own_series(study: str, series: str | None, manifest: Manifest) -> bool:
-    """Whether a series of a study holds results, of this model or of an earlier version of it.
+    """Whether a series of a study holds results, of this model or of another version of it.
 
     A copy may have another Manufacturer, as some archives put themselves there; UIDs stay.
     """
-    versions = range(manifest.version, max(0, manifest.version - _VERSIONS), -1)
+    latest = manifest.version + _LATER_VERSIONS
+    versions = range(latest, max(0, manifest.version - _VERSIONS), -1)
     return series in {
         _series_uid(kind, _name(manifest, version), study)
         for kind, version in product(KINDS, versions)

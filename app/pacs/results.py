@@ -111,6 +111,14 @@ async def results_of(
         NotReadError: the model is not for this image, as its attributes or its pixels say, or it is
             a result.
     """
+    # Whichever takes over meanwhile.
+    with reader.one_model():
+        return await _results_of(reader, data, selection, request)
+
+
+async def _results_of(
+    reader: Reader, data: bytes, selection: Selection, request: str | None
+) -> Results:
     wanted = await asyncio.to_thread(_wanted, selection, data, reader.limits.max_pixels)
     try:
         reading = await recorded.read(
@@ -122,7 +130,7 @@ async def results_of(
         if code in NO_RESULT_IN_A_STUDY:
             raise NotReadError(code)
     source = await asyncio.to_thread(read_source, data)
-    if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reader.model.manifest):
+    if is_own_series(source.StudyInstanceUID, source.SeriesInstanceUID, reading.model.manifest):
         raise NotReadError(OWN_RESULT)
     make: dict[str, Callable[[], bytes]] = {
         FHIR: lambda: json.dumps(transaction(source, reading)).encode(),

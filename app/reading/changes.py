@@ -93,7 +93,7 @@ class _Changes:
             return "unchanged"
         load = partial(load_shadow, self._settings, version)
         served = await priority.in_background(lambda: _tried(load()))
-        self._reader.shadow = Shadow(served, self._metrics, self._reader.unused)
+        self._reader.shadow = Shadow(served, self._reader.model, self._metrics, self._reader.unused)
         self._reader.shadow.start()
         log.info("%s %d reads in the background.", served.model.name, served.model.version)
         return "changed"

@@ -138,7 +138,7 @@ class Reader:
         return (begun_with and begun_with()) or self._served
 
     @contextmanager
-    def _using(self) -> Iterator[Served]:
+    def one_model(self) -> Iterator[Served]:
         """One model for the block, and for all of the request that it is a part of."""
         served = self._answering()
         with served.used():
@@ -190,7 +190,7 @@ class Reader:
         """
         self.check_ready()
         async with self._room.place() as place:
-            with self._using():
+            with self.one_model():
                 yield place
 
     async def read(self, data: bytes) -> Reading:
@@ -213,7 +213,7 @@ class Reader:
             return radiograph, image
 
         came = time.perf_counter()
-        with self._using() as served:
+        with self.one_model() as served:
             async with self._decoded.taken():
                 radiograph, image = await self.timed("decode", seconds, prepare)
                 waited = time.perf_counter() - came - seconds["decode"]

@@ -8,11 +8,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
 
+from app.codes import Label
 from app.reading.metrics import Metrics
+from app.reading.model import Model
 from app.reading.reading import Reading, judge
 from app.reading.served import Served
 
@@ -30,17 +33,19 @@ class Shadow:
     """
 
     def __init__(
-        self, served: Served, metrics: Metrics, idle: Callable[[], Awaitable[object]]
+        self, served: Served, beside: Model, metrics: Metrics, idle: Callable[[], Awaitable[object]]
     ) -> None:
         """Prepare to read.
 
         Args:
             served: the other version.
+            beside: the model that answers.
             metrics: where differences are counted.
             idle: waits until no client waits.
         """
         self.model = served.model
         self._served, self._metrics, self._idle = served, metrics, idle
+        self._begin_at_zero(beside)
         self._queue: asyncio.Queue[tuple[npt.NDArray[np.uint8], Reading]] = asyncio.Queue(
             _MOST_WAITING
         )
@@ -69,6 +74,13 @@ class Shadow:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
         await self._served.stop()
+
+    def _begin_at_zero(self, beside: Model) -> None:
+        """Have the series of both versions, so that a rate is known from the start."""
+        versions = str(beside.version), str(self.model.version)
+        self._metrics.shadow_difference.labels(*versions)
+        for before, after in permutations(Label, 2):
+            self._metrics.shadow_labels.labels(*versions, before, after)
 
     async def _run(self) -> None:
         while True:

@@ -20,6 +20,8 @@ from grafana_foundation_sdk.models.dashboard import DataSourceRef, VariableRefre
 FILE = Path(__file__).with_name("dashboard.json")
 _SOURCE = "source"
 _WIDTH, _HEIGHT = 8, 7
+# The version that answers, and the one that is tried beside it.
+_PAIR = "version, shadow"
 
 
 class Graph(NamedTuple):
@@ -139,6 +141,66 @@ ROWS: dict[str, list[Graph]] = {
                 ("the latest images", "pneumoscope_recent_share"),
                 ("the reference", "pneumoscope_reference_share"),
             )
+        ),
+    ],
+    "Versions of the model": [
+        Graph(
+            "Processes, by the model that answers",
+            "short",
+            {
+                "{{name}} {{version}}, {{digest}}": "count by (name, version, digest)"
+                " (pneumoscope_model_info)"
+            },
+        ),
+        Graph(
+            "Changes",
+            "short",
+            {
+                "{{role}}: {{result}}": "sum by (role, result)"
+                " (increase(pneumoscope_model_changes_total[$__rate_interval]))"
+            },
+        ),
+        Graph(
+            "Changes that were refused in the last day",
+            "short",
+            {
+                "{{role}} of {{instance}}": "sum by (role, instance)"
+                ' (increase(pneumoscope_model_changes_total{result="refused"}[1d]))'
+            },
+            Stat,
+        ),
+    ],
+    "A version that is tried in the background (shadow)": [
+        Graph(
+            "Images",
+            "reqps",
+            {
+                "read by {{shadow}} beside {{version}}": _rate(
+                    "pneumoscope_shadow_difference_count", _PAIR
+                ),
+                "dropped: {{reason}}": _rate("pneumoscope_shadow_dropped_total", "reason"),
+            },
+        ),
+        Graph(
+            "Share of the images with another label",
+            "percentunit",
+            {
+                "{{version}} {{from}}, {{shadow}} {{to}}": _rate(
+                    "pneumoscope_shadow_changed_labels_total", f"{_PAIR}, from, to"
+                )
+                + f" / on ({_PAIR}) group_left "
+                + _rate("pneumoscope_shadow_difference_count", _PAIR)
+            },
+        ),
+        Graph(
+            "Absolute difference of the probabilities",
+            "short",
+            {
+                f"p{share * 100:g}, {{{{shadow}}}} beside {{{{version}}}}": _quantile(
+                    share, "pneumoscope_shadow_difference", _PAIR
+                )
+                for share in (0.5, 0.95, 0.99)
+            },
         ),
     ],
     "Process": [

@@ -2,24 +2,42 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import soak
 from benchmarks.soak import Report, State
+from tests import synthetic
 
 MIB = 2**20
 AT_REST = State(300 * MIB, 20, 12)
 
 
-def test_a_short_run_holds(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_run_holds(
+    model_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_MODEL_STORE", str(model_root))
+    xray = synthetic.encode(synthetic.chest(0))
+    sent: set[bytes | None] = set()
+    (tmp_path / "ward").mkdir()
+    # So many that one is chosen.
+    for number in range(200):
+        (tmp_path / "ward" / f"{number}.png").write_bytes(xray)
+    original = soak._ask
 
-    report = soak.soak(5, clients=4, seed=1)
+    def ask(port: int, method: str, path: str, body: bytes | None = None, *rest: Any) -> int:
+        sent.add(body)
+        return original(port, method, path, body, *rest)
+
+    monkeypatch.setattr(soak, "_ask", ask)
+
+    report = soak.soak(5, clients=4, seed=1, images=tmp_path)
 
     assert report.failures == []
     assert {200, 422} <= report.answers.keys()
     assert report.peak > 0
+    assert xray in sent
 
 
 def _judged(

@@ -31,6 +31,17 @@ FULL = {
     "autoscaling": {"targetQueueDepth": 8},
     "node": NODE | {"existingSecret": "pacs", "storage": {"storageClass": "fast"}},
 }
+TRACED = {
+    "env": [
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"},
+        {
+            "name": "OTEL_EXPORTER_OTLP_HEADERS",
+            "valueFrom": {"secretKeyRef": {"name": "collector", "key": "headers"}},
+        },
+    ],
+    "networkPolicy": {"to": [{"peers": [{"ipBlock": {"cidr": "10.0.0.9/32"}}], "port": 4318}]},
+    "node": NODE,
+}
 RECORDED = {"record": {"existingClaim": "record"}, "node": NODE}
 
 Manifests = dict[tuple[str, str], dict[str, Any]]
@@ -54,8 +65,14 @@ def environment(manifest: dict[str, Any]) -> dict[str, str]:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "values",
-    [{}, FULL, RECORDED, {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}}],
-    ids=["defaults", "full", "recorded", "without"],
+    [
+        {},
+        FULL,
+        RECORDED,
+        TRACED,
+        {"autoscaling": {"enabled": False}, "networkPolicy": {"enabled": False}},
+    ],
+    ids=["defaults", "full", "recorded", "traced", "without"],
 )
 def test_kubernetes_takes_it(values: dict[str, Any], version: str) -> None:
     for manifest in rendered(values).values():
@@ -113,6 +130,17 @@ def test_the_node_reaches_the_pacs_and_names_only() -> None:
     assert {port["port"] for port in names["ports"]} == {53}
 
 
+def test_the_service_reaches_a_collector_where_one_is_named() -> None:
+    manifests = rendered(TRACED)
+    collector, names = manifests["NetworkPolicy", "xray-pneumoscope"]["spec"]["egress"]
+
+    assert collector == {"to": [{"ipBlock": {"cidr": "10.0.0.9/32"}}], "ports": [{"port": 4318}]}
+    assert {port["port"] for port in names["ports"]} == {53}
+    for kind in (("Deployment", "xray-pneumoscope"), ("StatefulSet", "xray-pneumoscope-node")):
+        [container] = manifests[kind]["spec"]["template"]["spec"]["containers"]
+        assert container["env"][-2:] == TRACED["env"]
+
+
 def test_the_settings_are_the_programs() -> None:
     manifests = rendered(FULL)
     service = environment(manifests["Deployment", "xray-pneumoscope"])
@@ -164,8 +192,11 @@ def test_tokens_and_certificates_are_the_services_files() -> None:
     assert "files" not in {one["name"] for one in node["volumes"]}
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["httpGet"]["scheme"] == "HTTPS"
-    plain = rendered({})["Deployment", "xray-pneumoscope"]["spec"]["template"]["spec"]
-    assert plain["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    annotations = manifests["Deployment", "xray-pneumoscope"]["spec"]["template"]["metadata"]
+    assert annotations["annotations"]["prometheus.io/scheme"] == "https"
+    plain = rendered({})["Deployment", "xray-pneumoscope"]["spec"]["template"]
+    assert plain["spec"]["containers"][0]["readinessProbe"]["httpGet"]["scheme"] == "HTTP"
+    assert plain["metadata"]["annotations"]["prometheus.io/scheme"] == "http"
 
 
 def test_the_node_has_files_of_its_own() -> None:
@@ -180,8 +211,13 @@ def test_the_node_has_files_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"node": {"enabled": True}}, {"image": {"digest": "latest"}}, {"replica": 3}],
-    ids=["no destination", "no digest", "misspelt"],
+    [
+        {"node": {"enabled": True}},
+        {"image": {"digest": "latest"}},
+        {"replica": 3},
+        {"env": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}},
+    ],
+    ids=["no destination", "no digest", "misspelt", "no list"],
 )
 def test_values_that_are_wrong_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(helm.HelmError):

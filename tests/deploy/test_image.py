@@ -123,7 +123,7 @@ def test_its_page_and_its_documentation_are_there(answering: Container) -> None:
         assert answering.ask(path)[0] == 200
 
 
-# Where a CPU has no instructions for 8 bits, and where a signature is asked for.
+# Where a CPU has no instructions for 8 bits, a signature is asked for, or a collector is named.
 @pytest.mark.parametrize(
     "work",
     [
@@ -131,8 +131,9 @@ def test_its_page_and_its_documentation_are_there(answering: Container) -> None:
         "ov.Core().compile_model(ov.Core().read_model('{model}'), 'CPU')",
         "from model_signing import verifying; verifying.Config()",
         "import app.pacs.node.node, app.pacs.web.command",
+        "from app.http.spans import Spans; Spans().begin('GET', '1', None).end('/live', 200)",
     ],
-    ids=["SavedModel", "signature", "pacs"],
+    ids=["SavedModel", "signature", "pacs", "traces"],
 )
 def test_what_is_seldom_asked_for_was_not_taken_out(
     answering: Container, engine: Engine, work: str

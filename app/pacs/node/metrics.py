@@ -6,6 +6,47 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from app.pacs.node.spool import STAGES, WAITING, Spool
 
+# By metric, what is known of its label beforehand.
+_FORESEEN = {
+    "received": (
+        "queued",
+        "own_result",
+        "queue_full",
+        "aside_full",
+        "disk_full",
+        "not_written",
+        "no_memory",
+        "mismatch",
+        "too_large",
+        "broken",
+    ),
+    "rejected": ("called_ae_title", "peer", "too_many"),
+    "closed": (
+        "address",
+        "silent",
+        "too_many",
+        "no_request",
+        "without_tls",
+        "certificate",
+        "handshake",
+        "hung_up",
+    ),
+    "aborted": ("command_set", "fragments", "long_pdu", "slow", "ahead", "displaced"),
+    "images": (
+        "read",
+        "corrected_replace",
+        "corrected_add",
+        "corrected_aside",
+        "aside",
+        "lateral_view",
+        "not_a_chest",
+        "not_a_chest_xray",
+        "own_result",
+        "not_selected",
+    ),
+    "failures": ("unreachable", "refused", "error"),
+}
+
 
 class NodeMetrics:
     """The metrics of one node, beside those of its reader in the same registry."""
@@ -74,3 +115,7 @@ class NodeMetrics:
             depth.labels(stage).set_function(partial(spool.depth, stage))
         for stage in WAITING:
             age.labels(stage).set_function(partial(spool.age, stage))
+        # So that a rate is known from the start.
+        for name, values in _FORESEEN.items():
+            for value in values:
+                getattr(self, name).labels(value)

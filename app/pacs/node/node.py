@@ -24,24 +24,30 @@ from app.pacs.node.storage_scp import StorageScp
 from app.pacs.results import Selection
 from app.pacs.rules import FHIR, HL7, WEBHOOK, Rules
 from app.pacs.storage_scu import StorageDestination
+from app.reading import changes
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.settings import Settings
 
 log = logging.getLogger("pneumoscope")
 
 
 async def run(
-    settings: NodeSettings, reader: Reader, metrics: Metrics, max_bytes: int, stop: asyncio.Event
+    settings: NodeSettings,
+    model_settings: Settings,
+    reader: Reader,
+    metrics: Metrics,
+    stop: asyncio.Event,
 ) -> None:
-    """Receive, read and send until it is time to stop.
+    """Receive, read and send until it is time to stop; SIGHUP changes the model.
 
     Images are taken from the first moment, and wait on the disk for the engine's warm-up.
 
     Args:
         settings: the node's.
+        model_settings: which model reads, and how large an image's data set may be.
         reader: the model.
         metrics: the reader's, beside which the node's are served.
-        max_bytes: as large as an image's data set may be.
         stop: set when it is time.
 
     Raises:
@@ -59,7 +65,8 @@ async def run(
             resources.enter_context(_serving(settings, metrics.registry))
         listening = resources.enter_context(ExitStack())
         with _blaming("PORT"):
-            listening.enter_context(StorageScp(settings, max_bytes, spool, counted).listening())
+            scp = StorageScp(settings, model_settings.max_upload_bytes, spool, counted)
+            listening.enter_context(scp.listening())
         log.info("%s listens on %s:%d", settings.ae_title, settings.host, settings.port)
         answered = Answered(settings.spool / "answered.sqlite")
         record = _record(settings)
@@ -68,7 +75,8 @@ async def run(
         selection = Selection(rules, _kinds(settings), record)
         readings = Readings(reader, spool, counted, answered, settings.corrected, selection)
         deliveries = Deliveries(destinations, spool, counted)
-        async with reader.running(), asyncio.TaskGroup() as parts:
+        changing = changes.on_hangup(model_settings, reader, metrics)
+        async with reader.running(), changing, asyncio.TaskGroup() as parts:
             parts.create_task(readings.run(stop))
             parts.create_task(deliveries.run(stop))
             await stop.wait()
@@ -76,7 +84,7 @@ async def run(
 
 
 async def run_until_told(
-    settings: NodeSettings, reader: Reader, metrics: Metrics, max_bytes: int
+    settings: NodeSettings, model_settings: Settings, reader: Reader, metrics: Metrics
 ) -> None:
     """Run until SIGTERM or SIGINT; the arguments are those of `run`.
 
@@ -85,7 +93,7 @@ async def run_until_told(
     """
     # Malformed messages end pynetdicom's threads with errors that quote them.
     threading.excepthook = _log_type
-    await run(settings, reader, metrics, max_bytes, stopping.on_signal())
+    await run(settings, model_settings, reader, metrics, stopping.on_signal())
 
 
 def _log_type(failed: threading.ExceptHookArgs) -> None:

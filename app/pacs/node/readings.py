@@ -4,13 +4,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Literal, NamedTuple
 
-from app.errors import ImageError, NotReadError, NotRecordedError, NotSelectedError
+from app.errors import (
+    ImageError,
+    NotReadError,
+    NotReadyError,
+    NotRecordedError,
+    NotSelectedError,
+)
 from app.host import cores
 from app.imaging.errors import SHORTAGES
-from app.pacs.backoff import Backoff
+from app.pacs.backoff import Backoff, pause
 from app.pacs.node.answered import Answered
 from app.pacs.node.arrivals import Arrivals
 from app.pacs.node.metrics import NodeMetrics
@@ -86,14 +93,25 @@ class Readings:
         self._backoff = Backoff()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until it is time to stop; what is being read then is finished."""
+        """Read until it is time to stop; what is being read then is finished.
+
+        Images wait while there is no model that has passed its warm-up.
+        """
         arrivals = Arrivals()
         self._spool.listen("received", arrivals.tell)
+        await self._wait_for_the_model(stop)
         await self._read_suspects(stop)
         async with asyncio.TaskGroup() as workers:
             workers.create_task(arrivals.end_with(stop))
             for _ in range(max(_FEWEST_WORKERS, cores.available())):
                 workers.create_task(self._work(stop, arrivals))
+
+    async def _wait_for_the_model(self, stop: asyncio.Event) -> None:
+        with suppress(NotReadyError):
+            await self._reader.ready()
+        # Another one may take over.
+        while not self._reader.is_ready and not stop.is_set():
+            await pause(stop, POLL_SECONDS)
 
     async def _read_suspects(self, stop: asyncio.Event) -> None:
         """Read what was being read when the process ended, each alone.

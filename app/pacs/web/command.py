@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,10 @@ from app.pacs.web.polling import Polling
 from app.pacs.web.study import StudyReader
 from app.pacs.web.workitem import Assignment
 from app.pacs.web.worklist import Worklist
+from app.reading import changes
+from app.reading.metrics import Metrics
 from app.reading.reader import Reader
+from app.settings import Settings
 
 # The code value is also sent as an AE title (PS3.5, 6.2).
 _STATION = re.compile(r"[!-\[\]-~]{1,16}")
@@ -44,16 +48,26 @@ class Tasks(NamedTuple):
     assignment: Assignment
 
 
-async def read_study(
-    reader: Reader, url: str, fhir: str | None, selection: Selection, study: str, again: bool
-) -> int:
+class Pacs(NamedTuple):
+    """Where images are found, and what becomes of their readings.
+
+    Attributes:
+        url: of the PACS, over DICOMweb.
+        fhir: the base URL of a FHIR server that readings go to as well.
+        selection: which of its images are read, and which results the PACS gets.
+    """
+
+    url: str
+    fhir: str | None
+    selection: Selection
+
+
+async def read_study(reader: Reader, pacs: Pacs, study: str, again: bool) -> int:
     """Read a study, and print a line for each image.
 
     Args:
         reader: the model.
-        url: of the PACS, over DICOMweb.
-        fhir: the base URL of a FHIR server that readings go to as well.
-        selection: which of its images are read, and which results the PACS gets.
+        pacs: which holds the study.
         study: its Study Instance UID.
         again: what has a report too; the results are kept beside the earlier ones.
 
@@ -61,6 +75,7 @@ async def read_study(
         The exit status: 1 where an image or its results failed.
 
     Raises:
+        NotReadyError: the model failed its warm-up.
         ReadError: nothing, or not everything, was read.
     """
     if not re.fullmatch(r"[0-9.]{1,64}", study):
@@ -68,7 +83,7 @@ async def read_study(
     status = 0
     async with reader.running():
         try:
-            study_reader = _study_reader(reader, url, fhir, selection)
+            study_reader = _study_reader(reader, pacs)
             find = partial(study_reader.archive.unread, study, MODALITIES, reader.model)
             unread = await asyncio.to_thread(find)
             known = {image.SOPInstanceUID for image in unread}
@@ -76,6 +91,7 @@ async def read_study(
             read_before = [image for image in images if image.SOPInstanceUID not in known]
             if not unread and not read_before:
                 print("Nothing is left to read in the study.")  # noqa: T201
+            await reader.ready()
             for group, apart in ((unread, False), (read_before, True)):
                 async for outcome in study_reader.read(group, apart):
                     print(f"{outcome.image} {outcome.said}", flush=True)  # noqa: T201
@@ -87,39 +103,57 @@ async def read_study(
 
 async def poll(
     reader: Reader,
-    url: str,
-    fhir: str | None,
-    selection: Selection,
+    settings: Settings,
+    metrics: Metrics,
+    pacs: Pacs,
     seconds: float,
     since: Callable[[], date],
 ) -> int:
-    """Read every new study until SIGTERM or SIGINT.
+    """Read every new study until SIGTERM or SIGINT; SIGHUP changes the model.
+
+    Args:
+        reader: the model.
+        settings: which one that is.
+        metrics: the reader's.
+        pacs: where studies are looked for.
+        seconds: between two looks.
+        since: the oldest study date to look at, which may move on.
 
     Returns:
         The exit status.
 
     Raises:
+        NotReadyError: the model failed its warm-up.
         ReadError: the URL is none.
     """
     stop = stopping.on_signal()
     try:
-        study_reader = _study_reader(reader, url, fhir, selection)
+        study_reader = _study_reader(reader, pacs)
     except ValueError as error:
         raise ReadError(str(error)) from error
-    async with reader.running():
+    async with _ready(reader, settings, metrics):
         await Polling(study_reader, since).run(seconds, stop)
     return 0
 
 
 async def perform(
-    reader: Reader, url: str, fhir: str | None, selection: Selection, seconds: float, tasks: Tasks
+    reader: Reader, settings: Settings, metrics: Metrics, pacs: Pacs, seconds: float, tasks: Tasks
 ) -> int:
-    """Do what a worklist asks for until SIGTERM or SIGINT.
+    """Do what a worklist asks for until SIGTERM or SIGINT; SIGHUP changes the model.
+
+    Args:
+        reader: the model.
+        settings: which one that is.
+        metrics: the reader's.
+        pacs: that holds what is to be read.
+        seconds: between two looks.
+        tasks: whose workitems are performed.
 
     Returns:
         The exit status.
 
     Raises:
+        NotReadyError: the model failed its warm-up.
         ReadError: a URL or the station is none, or the file of claims cannot be had.
     """
     station = tasks.assignment.station
@@ -127,18 +161,29 @@ async def perform(
         raise ReadError("--station: 1 to 16 characters of ASCII, without spaces and backslashes.")
     stop = stopping.on_signal()
     try:
-        study_reader = _study_reader(reader, url, fhir, selection)
+        study_reader = _study_reader(reader, pacs)
         worklist = Worklist(tasks.url, station, Claims(tasks.claims))
     except ValueError as error:
         raise ReadError(str(error)) from error
-    async with reader.running():
+    async with _ready(reader, settings, metrics):
         await Performer(study_reader, worklist, tasks.assignment).run(seconds, stop)
     return 0
 
 
-def _study_reader(reader: Reader, url: str, fhir: str | None, selection: Selection) -> StudyReader:
-    pacs = StowDestination(url)
-    destinations: dict[str, Destination] = dict.fromkeys(KINDS, pacs)
+@asynccontextmanager
+async def _ready(reader: Reader, settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+    """Have the reader run, once its model is warm, with the model that the settings name."""
+    async with reader.running():
+        await reader.ready()
+        # Nobody would see what a shadow finds.
+        alone = settings.model_copy(update={"shadow": None})
+        async with changes.on_hangup(alone, reader, metrics):
+            yield
+
+
+def _study_reader(reader: Reader, pacs: Pacs) -> StudyReader:
+    url, fhir, selection = pacs
+    destinations: dict[str, Destination] = dict.fromkeys(KINDS, StowDestination(url))
     if fhir is not None:
         destinations[FHIR] = FhirDestination(fhir)
         selection = selection._replace(kinds=(FHIR, *selection.kinds))

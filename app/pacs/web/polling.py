@@ -32,7 +32,9 @@ class Polling:
             since: the oldest study date to look at, which may move on.
         """
         self._study_reader, self._since = study_reader, since
-        # How many instances a study held when nothing was left to read in it.
+        # The model, and what it has done with: how many instances a study held when nothing was
+        # left to read in it, and images that it cannot read.
+        self._model = study_reader.reader.model
         self._settled: dict[str, int | None] = {}
         self._bad: set[str] = set()
         self._told: set[str] = set()
@@ -50,7 +52,9 @@ class Polling:
         await rounds(self._round, seconds, stop)
 
     async def _round(self, stop: asyncio.Event) -> None:
-        archive = self._study_reader.archive
+        archive, model = self._study_reader.archive, self._study_reader.reader.model
+        if model is not self._model:
+            self._model, self._settled, self._bad = model, {}, set()
         found = await asyncio.to_thread(archive.studies, self._since(), _MODALITIES)
         self._settled = {study: n for study, n in self._settled.items() if study in found}
         # What ended a round before goes last, so that it ends no other's.

@@ -131,6 +131,8 @@ def test_a_series_of_results_is_known_by_its_uid(kind: str) -> None:
 
     assert is_own_series(SOURCE.StudyInstanceUID, series, manifest())
     assert is_own_series(SOURCE.StudyInstanceUID, series, manifest(version=7))
+    later = place(SOURCE, model(version=7), kind, 1)["series_instance_uid"]
+    assert is_own_series(SOURCE.StudyInstanceUID, later, manifest())
     assert not is_own_series("1.2.9", series, manifest())
     assert not is_own_series(SOURCE.StudyInstanceUID, series, manifest(name="other"))
     assert not is_own_series(SOURCE.StudyInstanceUID, SOURCE.SeriesInstanceUID, manifest())

@@ -26,23 +26,12 @@ from model_store.store import read_manifest, use
 from tests.app.conftest import Scripted
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
 from tests.app.reading import profiles
+from tests.app.reading.versions import release
 
 COMMAND = [sys.executable, "-c", "from app.start import main; main()", "serve"]
 # A machine may have much else to do, and loads models last.
 SECONDS = 300
 DIFFERENCES = "pneumoscope_shadow_difference_count"
-
-
-def release(root: Path, version: int, threshold: float) -> Path:
-    """A copy of version 1 under another number, which says PNEUMONIA from a threshold on."""
-    folder = root / "pneumonia" / str(version)
-    shutil.copytree(root / "pneumonia" / "1", folder)
-    manifest = read_manifest(folder / FILE_NAME)
-    point = manifest.calibration.operating_point.model_copy(update={"threshold": threshold})
-    calibration = manifest.calibration.model_copy(update={"operating_point": point})
-    changes = {"version": version, "calibration": calibration}
-    (folder / FILE_NAME).write_text(manifest.model_copy(update=changes).to_file())
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,8 @@ def play(
 ) -> CollectorRegistry:
     """What is counted once a scenario was played with a shadow, and the event that lets it read."""
     metrics, idle = Metrics(), asyncio.Event()
-    shadow = Shadow(Served(manifest(version=2), engine), metrics, idle.wait)
+    served, beside = Served(manifest(version=2), engine), Model(manifest(), "none", "none")
+    shadow = Shadow(served, beside, metrics, idle.wait)
 
     async def run() -> None:
         shadow.start()
@@ -68,6 +69,8 @@ def test_it_counts_what_it_says_otherwise() -> None:
     assert found.get_sample_value("pneumoscope_shadow_difference_sum", PAIR) == pytest.approx(0.8)
     changed = PAIR | {"from": "PNEUMONIA", "to": "NORMAL"}
     assert found.get_sample_value("pneumoscope_shadow_changed_labels_total", changed) == 1
+    never = PAIR | {"from": "NORMAL", "to": "PNEUMONIA"}
+    assert found.get_sample_value("pneumoscope_shadow_changed_labels_total", never) == 0
 
 
 def test_it_waits_while_a_client_does_and_drops_what_it_has_no_room_for() -> None:

@@ -107,6 +107,31 @@ securityContext:
 {{- end }}
 {{- end }}
 
+{{/* What may be reached, and whether names are looked up: (dict "to" .to "dns" true). */}}
+{{- define "pneumoscope.egress" -}}
+{{- if or .to .dns }}
+egress:
+  {{- range .to }}
+  - to:
+      {{- toYaml .peers | nindent 6 }}
+    ports:
+      - port: {{ .port }}
+  {{- end }}
+  {{- if .dns }}
+  - to:
+      - namespaceSelector:
+          matchLabels:
+            kubernetes.io/metadata.name: kube-system
+    ports:
+      - {port: 53, protocol: UDP}
+      - {port: 53, protocol: TCP}
+  {{- end }}
+{{- else }}
+# Nothing goes out.
+egress: []
+{{- end }}
+{{- end }}
+
 {{/* Who may ask: pods of the namespace, unless peers are named. */}}
 {{- define "pneumoscope.peers" -}}
 {{- if . }}{{ toYaml . }}{{ else }}- podSelector: {}{{ end }}

@@ -70,6 +70,7 @@ def test_a_reading_is_a_line(recording: httpx.Client, folder: Path, xray: bytes)
         assert line["model"]["name"] == body["model"]["name"]
         assert line["model"]["version"] == body["model"]["version"]
         assert len(line["model"]["digest"]) == 64
+        assert line["profile"] is None
     assert json.loads(model)["name"] == lines[0]["model"]["name"]
 
 

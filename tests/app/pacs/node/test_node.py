@@ -76,12 +76,12 @@ class Running:
 def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> Iterator[Running]:
     running = Running(folder, pacs, **changes)
     metrics, loop, stop = Metrics(), asyncio.new_event_loop(), asyncio.Event()
-    reader, most = load_reader(settings, metrics), settings.max_upload_bytes
+    reader = load_reader(settings, metrics)
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            loop.run_until_complete(node.run(running.settings, reader, metrics, most, stop))
+            loop.run_until_complete(node.run(running.settings, settings, reader, metrics, stop))
         except BaseException as error:
             failed.append(error)
 
@@ -336,7 +336,7 @@ def test_without_a_secret_nothing_is_told(
     metrics = Metrics()
     reader = load_reader(settings, metrics)
     with pytest.raises(NodeError, match=r"^PNEUMOSCOPE_WEBHOOK_SECRET is whsec_ and"):
-        asyncio.run(node.run(running.settings, reader, metrics, 1, asyncio.Event()))
+        asyncio.run(node.run(running.settings, settings, reader, metrics, asyncio.Event()))
 
 
 def test_what_is_read_is_recorded(tmp_path: Path, pacs: Pacs, settings: Settings) -> None:
@@ -349,7 +349,7 @@ def test_what_is_read_is_recorded(tmp_path: Path, pacs: Pacs, settings: Settings
         other = Running(tmp_path / "other", pacs, audit=audit)
         reader = load_reader(settings, Metrics())
         with pytest.raises(NodeError, match=r"^Another process writes into PNEUMOSCOPE_NODE_AUDIT"):
-            asyncio.run(node.run(other.settings, reader, Metrics(), 1, asyncio.Event()))
+            asyncio.run(node.run(other.settings, settings, reader, Metrics(), asyncio.Event()))
 
     (file,) = audit.glob("*.jsonl")
     answered, refused = (json.loads(line) for line in file.read_text().splitlines())
@@ -366,7 +366,7 @@ def test_wrong_rules_end_the_start(tmp_path: Path, settings: Settings) -> None:
     metrics = Metrics()
     reader = load_reader(settings, metrics)
     with pytest.raises(RulesError, match=r"^Rule 'one', room: "):
-        asyncio.run(node.run(running.settings, reader, metrics, 1, asyncio.Event()))
+        asyncio.run(node.run(running.settings, settings, reader, metrics, asyncio.Event()))
 
 
 def test_an_image_without_lungs_gets_no_result_and_blocks_none(
@@ -443,6 +443,7 @@ def test_a_failing_engine_throws_no_image_aside(
     tmp_path: Path, pacs: Pacs, settings: Settings, scripted: Scripted
 ) -> None:
     with _running(tmp_path, pacs, settings) as running:
+        running.waits_for("pneumoscope_ready", 1)
         scripted.error = RuntimeError("out of memory")
         running.send()
         failed = threading.Event()
@@ -637,4 +638,4 @@ def test_what_another_process_holds_is_named(
         metrics = Metrics()
         reader = load_reader(settings, metrics)
         with pytest.raises(NodeError, match=f"^PNEUMOSCOPE_NODE_{variable}: "):
-            asyncio.run(node.run(second, reader, metrics, 1, asyncio.Event()))
+            asyncio.run(node.run(second, settings, reader, metrics, asyncio.Event()))

@@ -1,6 +1,7 @@
 """The command `pneumoscope read` as a process of its own, beside an Orthanc."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pydicom.uid import RLELossless, generate_uid
 from typer.testing import CliRunner
 
 from app.cli import cli
+from model_store.store import use
 from tests import synthetic
 from tests.app.dicom_results import given
 from tests.app.imaging.dicom.dicoms import dicom
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
 from tests.app.pacs.orthanc import PASSWORD, USER, Orthanc, probability_of
+from tests.app.reading.versions import release
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "read", "--dicomweb"]
 SECONDS = 180
@@ -185,6 +188,38 @@ def test_polling_finds_what_is_stored_later(
     assert "Traceback" not in said
     assert len(orthanc.datasets("OT")) == 2
     assert orthanc.count() == 8
+
+
+def test_another_version_takes_over_and_reads_again(
+    orthanc: Orthanc, environment: dict[str, str], model_root: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(model_root, store)
+    release(store, 2, threshold=0.5)
+    use(store, "pneumonia", 1)
+    orthanc.upload(radiograph(1))
+    # Nobody sees what a shadow finds.
+    changed = {"PNEUMOSCOPE_MODEL_STORE": str(store), "PNEUMOSCOPE_SHADOW": "newest"}
+    command = [*COMMAND, orthanc.url, "--poll", "1"]
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(command, env=environment | changed, stderr=log) as process,
+    ):
+        try:
+            wait_until(lambda: len(orthanc.datasets("SR")) == 1, "it is read", SECONDS)
+            use(store, "pneumonia", 2)
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(orthanc.datasets("SR")) == 2, "it is read again", SECONDS)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
+
+    said = (tmp_path / "log").read_text()
+    assert "pneumonia 2 answers in place of 1." in said
+    assert "in the background" not in said
+    names = [str(report.ManufacturerModelName) for report in orthanc.datasets("SR")]
+    assert sorted(names) == ["pneumonia 1", "pneumonia 2"]
 
 
 def test_polling_waits_for_the_pacs(environment: dict[str, str], tmp_path: Path) -> None:

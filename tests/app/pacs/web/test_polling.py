@@ -108,6 +108,33 @@ def test_an_image_that_fails_is_read_less_and_less_often() -> None:
     assert tried[-1] - tried[-2] > tried[1] - tried[0]
 
 
+def test_another_model_looks_again_at_what_is_settled() -> None:
+    pacs = Pacs({"1": ["1.1"], "2": []})
+    pacs.studies = lambda *_: {"1": 1, "2": 0}  # type: ignore[method-assign]
+    looked: list[tuple[str, int]] = []
+    unread = pacs.unread
+
+    def look(study: str, modalities: Any, model: Any) -> list[Dataset]:
+        looked.append((study, model.version))
+        return unread(study)
+
+    def read() -> str:
+        return "stored" if pacs.reader.model.version == 2 else "not_for_the_model"
+
+    def change() -> bool:
+        if len(looked) == 3 and pacs.reader.model.version == 1:
+            pacs.reader.model = SimpleNamespace(version=2)
+        return pacs.read_images == ["1.1"]
+
+    pacs.reader.model = SimpleNamespace(version=1)
+    pacs.unread = look  # type: ignore[method-assign]
+    pacs.on_image["1.1"] = read
+    _poll(pacs, change)
+
+    # The first round reads, the second finds nothing left, and later ones do not even ask.
+    assert looked[:5] == [("1", 1), ("2", 1), ("1", 1), ("1", 2), ("2", 2)]
+
+
 def test_an_image_that_recovers_is_read() -> None:
     pacs = Pacs({"1": ["1.1"]})
     answers = iter(["failed", "failed", "stored"])
