@@ -51,9 +51,13 @@ _OPENVINO = (
     "openvino/torch",
 )
 
-# No text is drawn, AVIF is none of the formats that are read, and Python is the one language whose
-# source is ever coloured.
+# No text is drawn, AVIF is none of the formats that are read, Python is the one language whose
+# source is ever coloured, and traces go to no service of Google's.
 _OTHERS = (
+    *(
+        f"google/{name}"
+        for name in ("api", "cloud", "gapic", "logging", "longrunning", "rpc", "type")
+    ),
     "PIL/_avif.*.so",
     "PIL/_imagingft.*.so",
     "PIL/_imagingtk.*.so",
