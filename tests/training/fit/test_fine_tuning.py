@@ -360,8 +360,9 @@ def test_the_losses_are_of_weighted_images_and_smoothed_labels(
     monkeypatch.setattr(balance, "weights", lambda samples: by_count[len(samples)])
     fine_tuning.fit(tiny.config(chests, epochs=1, label_smoothing=smoothing), tmp_path)
     (row,) = resuming.log(tmp_path / PHASE)
-    # No rate of this fit moves a weight: the network is the one that it began with.
+    # No rate of this fit moves a weight: the phase ends with those that it began with.
     classifier = tiny.build().classifier
+    classifier.load_weights(tmp_path / PHASE / "epoch-001.weights.h5")
     for name, images, counts, off in zip(
         ("loss", "val_loss"), parts, weights, (0.02, 1e-4), strict=True
     ):
