@@ -1,10 +1,9 @@
 """Spans, as a collector gets them over OTLP."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +19,7 @@ from app.http.protocol import refusing
 from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import Scripted, serving, wait_until_ready
+from tests.app.http_stub import Quiet, answering
 from tests.app.pacs.network import free_port
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -31,11 +31,6 @@ class Collector:
 
     def __init__(self) -> None:
         self.bodies: list[bytes] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
 
     @property
     def spans(self) -> list[Span]:
@@ -51,8 +46,8 @@ class Collector:
         [span] = [span for span in self.spans if span.name == name]
         return span
 
-    def _handler(collector) -> type[BaseHTTPRequestHandler]:  # noqa: N805
-        class Handler(BaseHTTPRequestHandler):
+    def handler(collector) -> type[BaseHTTPRequestHandler]:  # noqa: N805
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 assert self.path == "/v1/traces"
@@ -61,24 +56,15 @@ class Collector:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
         return Handler
 
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     collector = Collector()
-    thread = threading.Thread(target=collector.server.serve_forever)
-    thread.start()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
-    try:
+    with answering(collector.handler()) as port:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
         yield collector
-    finally:
-        collector.server.shutdown()
-        collector.server.server_close()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

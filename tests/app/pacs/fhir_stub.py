@@ -1,14 +1,14 @@
 """A stub of a FHIR R4 server, no real one: strict in what it takes, and of a short memory."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from fhir.resources.R4B.bundle import Bundle
 
+from tests.app.http_stub import Quiet, answering
 from tests.app.pacs.network import LOCALHOST
 
 
@@ -33,7 +33,7 @@ class FhirStub:
     def listening(self) -> Iterator["FhirStub"]:
         stub = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 stub.requests.append(dict(self.headers))
@@ -46,19 +46,9 @@ class FhirStub:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        server = ThreadingHTTPServer((LOCALHOST, 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        self.url = f"http://{LOCALHOST}:{server.server_port}/fhir"
-        try:
+        with answering(Handler) as port:
+            self.url = f"http://{LOCALHOST}:{port}/fhir"
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def answer(self, path: str, content_type: str, content: bytes) -> tuple[int, bytes]:
         """The status and the body for a request."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,6 +17,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import generate_uid
 
+from tests.app.http_stub import Quiet, answering
 from tests.app.pacs.network import LOCALHOST, free_port
 from tests.app.pacs.orthanc import PASSWORD, USER
 
@@ -120,7 +121,7 @@ class UpsStub:
     def listening(self) -> Iterator["UpsStub"]:
         stub = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -147,18 +148,8 @@ class UpsStub:
                 self.end_headers()
                 self.wfile.write(content)
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        server = ThreadingHTTPServer((LOCALHOST, self.port), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with answering(Handler, self.port):
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
         """The status, and what is said."""

@@ -1,14 +1,14 @@
 """A receiver of notices that checks them with the reference library of Standard Webhooks."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.app.http_stub import Quiet, answering
 from tests.app.pacs.network import LOCALHOST, free_port
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -36,7 +36,7 @@ class Worklist:
     def listening(self) -> Iterator["Worklist"]:
         worklist = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 status = worklist.status or worklist.take(content, dict(self.headers))
@@ -46,18 +46,8 @@ class Worklist:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        server = ThreadingHTTPServer((LOCALHOST, self.port), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
+        with answering(Handler, self.port):
             yield self
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     def take(self, content: bytes, headers: dict[str, str]) -> int:
         """The status for a notice."""

@@ -2,11 +2,9 @@
 
 import json
 import logging
-import threading
 from collections.abc import Iterator
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -14,6 +12,7 @@ from app.errors import DeferredError, DeniedError, FailedError, RefusedError, Un
 from app.pacs.web.archive import Archive
 from app.pacs.web.dicomweb import StowDestination
 from tests.app.dicom_results import given
+from tests.app.http_stub import Quiet, answering
 from tests.app.pacs.network import LOCALHOST, free_port
 from tests.app.pacs.orthanc import Orthanc
 
@@ -47,7 +46,7 @@ def service() -> Service:
 def url(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("NO_PROXY", "*")
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             service.requests += 1
             service.authorizations.append(self.headers["Authorization"])
@@ -62,16 +61,8 @@ def url(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
         do_GET = do_POST  # noqa: N815
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer((LOCALHOST, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://{LOCALHOST}:{server.server_port}/dicom-web/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(Handler) as port:
+        yield f"http://{LOCALHOST}:{port}/dicom-web/"
 
 
 def _store(url: str) -> bool:
