@@ -17,7 +17,7 @@ from app.settings import Settings
 from tests.app.conftest import serving, wait_until_ready
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
 from tests.app.pacs.orthanc import Orthanc, probability_of
-from tests.app.pacs.web.test_command import radiograph
+from tests.app.pacs.web.process import radiograph
 
 NODE = [sys.executable, "-c", "from app.cli import cli; cli()", "dicom-node"]
 IMAGES = 10

@@ -1,11 +1,7 @@
 """The command `pneumoscope read` as a process of its own, beside an Orthanc."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,48 +10,11 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from model_store.store import use
-from tests import synthetic
 from tests.app.dicom_results import given
-from tests.app.imaging.dicom.dicoms import dicom
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
-from tests.app.pacs.orthanc import PASSWORD, USER, Orthanc, probability_of
+from tests.app.pacs.orthanc import Orthanc, probability_of
+from tests.app.pacs.web.process import SECONDS, ended, radiograph, running
 from tests.app.reading.versions import release
-
-COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "read", "--dicomweb"]
-SECONDS = 180
-
-
-def radiograph(seed: int, **elements: object) -> bytes:
-    """A drawn chest in a study of today, of a patient whose name is told nowhere."""
-    header = given.HEADER | {
-        "StudyInstanceUID": generate_uid(),
-        "SeriesInstanceUID": generate_uid(),
-        "SOPInstanceUID": generate_uid(),
-        "StudyDate": f"{date.today():%Y%m%d}",
-    }
-    return dicom(synthetic.chest(seed, pneumonia=bool(seed % 2)), **(header | elements))
-
-
-@pytest.fixture
-def environment(model_root: Path) -> dict[str, str]:
-    return os.environ | {
-        "NO_PROXY": "*",
-        "PNEUMOSCOPE_ENGINE": "openvino",
-        "PNEUMOSCOPE_MODEL_STORE": str(model_root),
-        "PNEUMOSCOPE_DICOMWEB_USERNAME": USER,
-        "PNEUMOSCOPE_DICOMWEB_PASSWORD": PASSWORD,
-    }
-
-
-def _read(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SECONDS,
-    )
 
 
 def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> None:
@@ -70,9 +29,9 @@ def test_a_study_is_read_once(orthanc: Orthanc, environment: dict[str, str]) -> 
     orthanc.upload(radiograph(7, PixelData=bytes(480 * 560), **of_study))
     orthanc.upload(radiograph(6))
 
-    first = _read(environment, orthanc.url, "--study", study)
+    first = ended(environment, orthanc.url, "--study", study)
     stored = sorted(orthanc.files())
-    second = _read(environment, orthanc.url, "--study", study)
+    second = ended(environment, orthanc.url, "--study", study)
 
     assert first.returncode == 1
     lines = first.stdout.splitlines()
@@ -101,10 +60,10 @@ def test_a_study_is_read_again_where_that_is_asked_for(
 ) -> None:
     study = generate_uid()
     orthanc.upload(radiograph(1, StudyInstanceUID=study))
-    first = _read(environment, orthanc.url, "--study", study)
+    first = ended(environment, orthanc.url, "--study", study)
     orthanc.upload(radiograph(2, StudyInstanceUID=study))
-    again = _read(environment, orthanc.url, "--study", study, "--again")
-    nothing = _read(environment, orthanc.url, "--study", study)
+    again = ended(environment, orthanc.url, "--study", study, "--again")
+    nothing = ended(environment, orthanc.url, "--study", study)
 
     assert (first.returncode, again.returncode) == (0, 0)
     assert again.stdout.count("results stored") == 2
@@ -118,7 +77,7 @@ def test_segmentations_are_stored_where_they_are_asked_for(
     study = generate_uid()
     orthanc.upload(radiograph(1, StudyInstanceUID=study))
     asked = environment | {"PNEUMOSCOPE_NODE_RESULTS": "evidence,lungs,report"}
-    read = _read(asked, orthanc.url, "--study", study)
+    read = ended(asked, orthanc.url, "--study", study)
 
     assert read.stdout.endswith(", results stored\n")
     labels = [dataset.ContentLabel for dataset in orthanc.datasets("SEG")]
@@ -146,7 +105,7 @@ def test_a_rule_leaves_an_image_out(
     rules.write_text('[[rule]]\nname = "intensive care"\nread = false\nstation = "ICU*"\n')
 
     named = environment | {"PNEUMOSCOPE_NODE_RULES": str(rules)}
-    done = _read(named, orthanc.url, "--study", study)
+    done = ended(named, orthanc.url, "--study", study)
 
     assert done.returncode == 0
     assert f"{left_out} not read: not_selected, by the rule 'intensive care'\n" in done.stdout
@@ -156,7 +115,7 @@ def test_a_rule_leaves_an_image_out(
 def test_a_study_with_nothing_left_to_read(orthanc: Orthanc, environment: dict[str, str]) -> None:
     orthanc.upload(given.source_file(Manufacturer="pneumoscope"))
 
-    done = _read(environment, orthanc.url, "--study", given.STUDY)
+    done = ended(environment, orthanc.url, "--study", given.STUDY)
 
     assert (done.returncode, done.stdout) == (0, "Nothing is left to read in the study.\n")
 
@@ -167,20 +126,12 @@ def test_polling_finds_what_is_stored_later(
     orthanc.upload(radiograph(1))
     orthanc.upload(radiograph(2, ViewPosition="LL"))
     orthanc.upload(radiograph(3, StudyDate="20200101"))
-    with (
-        (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(
-            [*COMMAND, orthanc.url, "--poll", "1"], env=environment, stderr=log
-        ) as process,
-    ):
-        try:
-            wait_until(lambda: len(orthanc.datasets("SR")) == 1, "the first is read", SECONDS)
-            orthanc.upload(radiograph(4, Modality="CR"))
-            wait_until(lambda: len(orthanc.datasets("SR")) == 2, "the second is read", SECONDS)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-        finally:
-            process.kill()
+    with running(environment, tmp_path / "log", orthanc.url, "--poll", "1") as process:
+        wait_until(lambda: len(orthanc.datasets("SR")) == 1, "the first is read", SECONDS)
+        orthanc.upload(radiograph(4, Modality="CR"))
+        wait_until(lambda: len(orthanc.datasets("SR")) == 2, "the second is read", SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
 
     said = (tmp_path / "log").read_text()
     assert said.count(" stored: ") == 2
@@ -200,20 +151,13 @@ def test_another_version_takes_over_and_reads_again(
     orthanc.upload(radiograph(1))
     # Nobody sees what a shadow finds.
     changed = {"PNEUMOSCOPE_MODEL_STORE": str(store), "PNEUMOSCOPE_SHADOW": "newest"}
-    command = [*COMMAND, orthanc.url, "--poll", "1"]
-    with (
-        (tmp_path / "log").open("wb") as log,
-        subprocess.Popen(command, env=environment | changed, stderr=log) as process,
-    ):
-        try:
-            wait_until(lambda: len(orthanc.datasets("SR")) == 1, "it is read", SECONDS)
-            use(store, "pneumonia", 2)
-            process.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(orthanc.datasets("SR")) == 2, "it is read again", SECONDS)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-        finally:
-            process.kill()
+    with running(environment | changed, tmp_path / "log", orthanc.url, "--poll", "1") as process:
+        wait_until(lambda: len(orthanc.datasets("SR")) == 1, "it is read", SECONDS)
+        use(store, "pneumonia", 2)
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(orthanc.datasets("SR")) == 2, "it is read again", SECONDS)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
 
     said = (tmp_path / "log").read_text()
     assert "pneumonia 2 answers in place of 1." in said
@@ -224,17 +168,11 @@ def test_another_version_takes_over_and_reads_again(
 
 def test_polling_waits_for_the_pacs(environment: dict[str, str], tmp_path: Path) -> None:
     url = f"http://{LOCALHOST}:{free_port()}"
-    with (
-        (tmp_path / "log").open("wb") as log,
-        subprocess.Popen([*COMMAND, url, "--poll", "1"], env=environment, stderr=log) as process,
-    ):
-        try:
-            said = (tmp_path / "log").read_text
-            wait_until(lambda: said().count("The PACS did not answer.\n") == 2, "retries", SECONDS)
-            process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
-        finally:
-            process.kill()
+    with running(environment, tmp_path / "log", url, "--poll", "1") as process:
+        said = (tmp_path / "log").read_text
+        wait_until(lambda: said().count("The PACS did not answer.\n") == 2, "retries", SECONDS)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
 
     assert "Traceback" not in said()
 
@@ -258,13 +196,13 @@ def test_what_goes_wrong_is_one_sentence(
     study: str,
     sentence: str,
 ) -> None:
-    done = _read(environment | changes, orthanc.url, "--study", study)
+    done = ended(environment | changes, orthanc.url, "--study", study)
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence)
 
 
 def test_nobody_answers(environment: dict[str, str]) -> None:
-    done = _read(environment, f"http://{LOCALHOST}:{free_port()}", "--study", "1.2.3")
+    done = ended(environment, f"http://{LOCALHOST}:{free_port()}", "--study", "1.2.3")
 
     assert (done.returncode, done.stderr) == (1, "pneumoscope: The PACS did not answer.\n")
 

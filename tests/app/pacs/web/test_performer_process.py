@@ -3,7 +3,6 @@
 The manager of the worklist is a strict stub: none can be had that is real.
 """
 
-import os
 import re
 import signal
 import subprocess
@@ -21,21 +20,10 @@ from tests.app.dicom_results import given
 from tests.app.pacs.network import wait_until
 from tests.app.pacs.orthanc import PASSWORD, USER, Orthanc
 from tests.app.pacs.ups_stub import UpsStub, code, images
-from tests.app.pacs.web.test_command import COMMAND, SECONDS, radiograph
+from tests.app.pacs.web.process import SECONDS, ended, radiograph, running
 
 # A UID, of whatever.
 _UID = re.compile(r"\d+(\.\d+){4,}")
-
-
-@pytest.fixture
-def environment(model_root: Path) -> dict[str, str]:
-    return os.environ | {
-        "NO_PROXY": "*",
-        "PNEUMOSCOPE_ENGINE": "openvino",
-        "PNEUMOSCOPE_MODEL_STORE": str(model_root),
-        "PNEUMOSCOPE_DICOMWEB_USERNAME": USER,
-        "PNEUMOSCOPE_DICOMWEB_PASSWORD": PASSWORD,
-    }
 
 
 @pytest.fixture
@@ -56,16 +44,8 @@ class Performers:
     @contextmanager
     def running(self, name: str) -> "Iterator[subprocess.Popen[bytes]]":
         """Perform while the block runs, with the file of claims of a name."""
-        with (
-            self.log(name).open("ab") as log,
-            subprocess.Popen(
-                [*COMMAND, *self.options(name)], env=self._environment, stderr=log
-            ) as process,
-        ):
-            try:
-                yield process
-            finally:
-                process.kill()
+        with running(self._environment, self.log(name), *self.options(name)) as process:
+            yield process
 
     def log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
@@ -215,14 +195,7 @@ def test_a_file_of_claims_that_another_process_holds(
     stub.schedule(images(_uploaded(orthanc, 1)))
     with performers.running("a"):
         wait_until(lambda: _ended(stub), "the first runs", SECONDS)
-        second = subprocess.run(
-            [*COMMAND, *performers.options("a")],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=SECONDS,
-        )
+        second = ended(environment, *performers.options("a"))
 
     assert second.returncode == 1
     assert second.stderr == "pneumoscope: --claims: another process holds the file.\n"
