@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from app.reading.metrics import Metrics
 from app.settings import Settings
 from model_store.manifest import FILE_NAME
 from model_store.store import read_manifest, use
+from tests.app.at_work import at_work
 from tests.app.conftest import Scripted
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
 from tests.app.reading import profiles
@@ -120,17 +121,8 @@ class Clients:
                 # Without it a model that is loaded at the lowest priority would have no time.
                 time.sleep(0.03)
 
-    @contextmanager
-    def asking(self, count: int) -> Iterator[None]:
-        threads = [threading.Thread(target=self._ask) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join()
+    def asking(self, count: int) -> AbstractContextManager[None]:
+        return at_work(self._stop, *[self._ask] * count)
 
 
 def test_versions_come_and_go_without_one_failed_request(

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from app.reading.model import Model
 from model_store.manifest import FILE_NAME, Scaling
 from model_store.store import read_manifest, use
 from tests import synthetic
+from tests.app.at_work import at_work
 from tests.app.dicom_results import given
 from tests.app.imaging.dicom.dicoms import dicom
 from tests.app.pacs import dcmtk
@@ -109,20 +110,12 @@ class Modalities:
         enough = len(self.acknowledged) + images
         wait_until(lambda: len(self.acknowledged) >= enough, "more images", SECONDS)
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        threads = [
-            threading.Thread(target=self._send, args=("1.2.3.5", self._by_pynetdicom)),
-            threading.Thread(target=self._send, args=("1.2.3.6", self._by_dcmtk)),
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join()
+    def sending(self) -> AbstractContextManager[None]:
+        return at_work(
+            self._stop,
+            partial(self._send, "1.2.3.5", self._by_pynetdicom),
+            partial(self._send, "1.2.3.6", self._by_dcmtk),
+        )
 
 
 def of_image(result: Dataset) -> str:
