@@ -99,7 +99,7 @@ def killed_fit(config: Config, run: Path) -> None:
         fine_tuning.fit(config, run)
 
 
-def killed_after(callback: type, epoch: int, chests: Path, run: Path) -> None:
+def killed_after(callback: type, epoch: int, config: Config, run: Path) -> None:
     """A fit that is killed after a callback has seen the end of an epoch of the last phase."""
     with pytest.MonkeyPatch.context() as patch:
         kill(
@@ -108,7 +108,7 @@ def killed_after(callback: type, epoch: int, chests: Path, run: Path) -> None:
             "on_epoch_end",
             lambda _, finished, *rest: finished == epoch and (run / PHASE).exists(),
         )
-        killed_fit(tiny.config(chests), run)
+        killed_fit(config, run)
 
 
 def test_a_run_keeps_its_configuration_command_log_and_weights(finished: Path) -> None:
@@ -292,7 +292,7 @@ def test_a_run_killed_while_it_is_claimed_can_be_started_again(
 
 
 def test_the_weights_of_an_unfinished_run_are_not_given_out(chests: Path, run: Path) -> None:
-    killed_after(keras.callbacks.BackupAndRestore, 2, chests, run)
+    killed_after(keras.callbacks.BackupAndRestore, 2, tiny.config(chests), run)
     with pytest.raises(RunError, match="has not finished"):
         fine_tuning.weights(run)
 
@@ -405,7 +405,7 @@ def test_fit_imports_no_tensorflow_of_its_own() -> None:
 def test_a_fit_killed_between_two_steps_of_an_epochs_end_ends_as_undisturbed(
     callback: type, epoch: int, chests: Path, run: Path
 ) -> None:
-    killed_after(callback, epoch, chests, run)
+    killed_after(callback, epoch, tiny.config(chests), run)
     fine_tuning.fit(tiny.config(chests), run)
     assert_as_undisturbed(run)
 
@@ -417,7 +417,7 @@ def test_a_fit_killed_again_and_again_ends_as_undisturbed(chests: Path, run: Pat
         (2, keras.callbacks.CSVLogger),
         (LAST - 1, keras.callbacks.CSVLogger),
     ):
-        killed_after(callback, epoch, chests, run)
+        killed_after(callback, epoch, tiny.config(chests), run)
     fine_tuning.fit(tiny.config(chests), run)
     assert_as_undisturbed(run)
 
@@ -449,7 +449,7 @@ def test_a_fit_killed_before_it_is_marked_as_done_trains_no_more(
 def test_a_fit_killed_while_it_wrote_the_backup_ends_as_undisturbed(
     file: str, left: int, epoch: int, chests: Path, run: Path
 ) -> None:
-    killed_after(keras.callbacks.BackupAndRestore, epoch, chests, run)
+    killed_after(keras.callbacks.BackupAndRestore, epoch, tiny.config(chests), run)
     os.truncate(run / PHASE / "backup" / file, left)
     fine_tuning.fit(tiny.config(chests), run)
     assert_as_undisturbed(run)
@@ -459,14 +459,7 @@ def test_a_resumed_fit_goes_on_from_the_weights_and_the_optimizer_of_the_backup(
     chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny.config(chests, epochs=4, learning_rate=1e-3)
-    with monkeypatch.context() as patch:
-        kill(
-            patch,
-            keras.callbacks.BackupAndRestore,
-            "on_epoch_end",
-            lambda _, epoch, *rest: epoch == 1 and (tmp_path / PHASE).exists(),
-        )
-        killed_fit(config, tmp_path)
+    killed_after(keras.callbacks.BackupAndRestore, 1, config, tmp_path)
     saved = tiny.build()
     saved.classifier.load_weights(tmp_path / PHASE / "backup" / "latest.weights.h5")
     seen: list[tuple[int, Any, Any]] = []
@@ -500,14 +493,7 @@ def test_no_phase_and_no_resumed_fit_draws_what_was_drawn_before(
 
     monkeypatch.setattr(model, "build", build)
     monkeypatch.setattr(fine_tuning, "TrainingBatches", Recorded)
-    with monkeypatch.context() as patch:
-        kill(
-            patch,
-            keras.callbacks.BackupAndRestore,
-            "on_epoch_end",
-            lambda _, epoch, *rest: epoch == 1 and (tmp_path / PHASE).exists(),
-        )
-        killed_fit(config, tmp_path)
+    killed_after(keras.callbacks.BackupAndRestore, 1, config, tmp_path)
     phases = len(fine_tuning.phases(config))
     assert len(drawn) == phases
     fine_tuning.fit(config, tmp_path)
