@@ -229,7 +229,6 @@ def read(
     if study is not None and poll is None and since is None and not is_of_worklist:
         work = partial(command.read_study, pacs=pacs, study=study, again=again)
     elif worklist and claims and poll is not None and not (study or again or since):
-        hangup.ignore()
         work = partial(
             command.perform,
             settings=settings,
@@ -239,7 +238,6 @@ def read(
             tasks=command.Tasks(worklist, claims, Assignment(station, workitem)),
         )
     elif study is None and poll is not None and not again and not is_of_worklist:
-        hangup.ignore()
         oldest = since.date if since else yesterday
         work = partial(
             command.poll,
@@ -254,6 +252,8 @@ def read(
             "pneumoscope: give either --study, or --poll and perhaps --since, "
             "or --poll, --worklist and --claims."
         )
+    if poll is not None:
+        hangup.ignore()
     _log_to_standard_error()
     try:
         reader = load_reader(settings, metrics)
