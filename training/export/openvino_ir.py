@@ -12,11 +12,15 @@ from app.inference.silent_openvino import ops, ov
 from training.evaluation.answers import infer
 from training.export.nodes import FLOAT32, compute, constant, is_a
 from training.export.quantisation import quantise, spell_out
+from training.fit.model import FIELD_SIDE
 
 _COLOURS = 3
+# Sides of the largest maps in 8 bits, the fastest first. Those of an eighth and a sixteenth of the
+# classifier's field are its last two stages'; 0 is none.
+SIDES = FIELD_SIDE // 8, FIELD_SIDE // 16, 0
 
 
-def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
+def write(folder: Path, images: npt.NDArray[np.uint8], largest: int = SIDES[0]) -> bool:
     """Write the graph of the SavedModel in `folder` beside it; whether there was anything to gain.
 
     There is not where the classifier's first convolution cannot be told.
@@ -24,6 +28,7 @@ def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
     Args:
         folder: of the SavedModel.
         images: of its training, uint8 `[N, 224, 224, 1]`; a few hundred will do.
+        largest: side of the largest maps in 8 bits; 0 leaves all as they are.
     """
     model = ov.Core().read_model(folder)
     field = _field(model)
@@ -32,7 +37,8 @@ def write(folder: Path, images: npt.NDArray[np.uint8]) -> bool:
     field.set_friendly_name(FIELD)
     logit = model.output("logit").get_node().input_value(0)
     (expected,) = compute(model, [logit], images, FLOAT32)
-    quantise(model, field, images)
+    if largest:
+        quantise(model, field, images, largest)
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     # What rounding shifts the logit by on average is taken back.
     _shift(logit, float(np.median(expected - answers(folder, images, "logit"))))

@@ -1,20 +1,18 @@
 """Convolutions in eight bits, where a network can afford it.
 
-It can on maps of an eighth of the image's side and less. On larger ones, which come first, what
-rounding loses grows all the way through: there it moved the shipped model's logit several times as
-far, and saved a thirtieth of the time.
+That is on small maps. On larger ones, which come first, what rounding loses grows all the way
+through: at a quarter of the image's side it moved a model's logit several times as far as at an
+eighth, and saved a thirtieth of the time.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from app.imaging.decode import MODEL_SIDE
 from app.inference.contract import Floats
 from app.inference.openvino_graph import dependents
 from app.inference.silent_openvino import ops, ov
 from training.export.nodes import FLOAT32, compute, constant, is_a
 
-_LARGEST_MAP = MODEL_SIDE // 8
 # How much of the differences between channels the kernels take over from the maps.
 _ALPHA = 0.85
 # What a channel that is hardly ever on counts for, of the one that is most.
@@ -26,7 +24,7 @@ _KERNEL_LEVELS = 255
 Group = list[ov.Node]
 
 
-def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8]) -> None:
+def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8], largest: int) -> None:
     """Let convolutions after a node take their maps in 8 bits, and have kernels of 8 bits.
 
     A map is what comes out of a ReLU. Its 256 levels lie evenly between 0 and the most that any of
@@ -41,8 +39,9 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8]) -> 
         model: with the input `image`, uint8 `[N, 224, 224, 1]`; changed in place.
         field: the node.
         images: like those that the network was trained on, uint8 `[N, 224, 224, 1]`.
+        largest: side of the largest maps in 8 bits; larger ones stay as they are.
     """
-    groups = _groups(model, dependents(field))
+    groups = _groups(model, dependents(field), largest)
     for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
         _quantise(group, ranges)
     model.validate_nodes_and_infer_types()
@@ -65,14 +64,14 @@ def spell_out(model: ov.Model) -> None:
     model.validate_nodes_and_infer_types()
 
 
-def _groups(model: ov.Model, names: set[str]) -> list[Group]:
-    """The ReLUs of small maps that go into convolutions, those together that are summed up.
+def _groups(model: ov.Model, names: set[str], largest: int) -> list[Group]:
+    """The ReLUs of maps up to a side that go into convolutions, those together that are summed up.
 
     Only nodes of these names count.
     """
     groups: list[Group] = []
     for node in model.get_ordered_ops():
-        if node.get_name() in names and is_a(node, "Relu") and _is_small(node):
+        if node.get_name() in names and is_a(node, "Relu") and _side(node) <= largest:
             sources = {_source(entry) for entry in _entries(node)}
             joined = next((g for g in groups if sources & {r.get_name() for r in g}), None)
             if joined is None:
@@ -151,9 +150,10 @@ def _kernels(group: Group) -> list[tuple[ov.Input, Floats]]:
     return [(kernel, v) for kernel, v in zip(kernels, values, strict=True) if v is not None]
 
 
-def _is_small(relu: ov.Node) -> bool:
+def _side(relu: ov.Node) -> float:
+    """Of the map that comes out of it; infinite where it is none."""
     shape = relu.get_output_partial_shape(0)
-    return len(shape) == 4 and shape[2].get_length() <= _LARGEST_MAP
+    return shape[2].get_length() if len(shape) == 4 else np.inf
 
 
 def _source(entry: ov.Input) -> str:

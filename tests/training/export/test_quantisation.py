@@ -12,6 +12,7 @@ from training.export import quantisation
 
 SIDE = 224
 SMALL = 8
+LARGEST = SIDE // SMALL
 CHANNELS = 16
 LOGIT = "logit"
 
@@ -74,7 +75,7 @@ def kinds(model: ov.Model) -> Counter[str]:
 
 def test_every_map_and_kernel_after_the_first_convolution_is_rounded() -> None:
     model = network()
-    quantisation.quantise(model, field(model), images())
+    quantisation.quantise(model, field(model), images(), LARGEST)
     rounded = kinds(model)["FakeQuantize"]
     # Of two blocks: three maps each.
     assert rounded == 2 * 3
@@ -87,7 +88,7 @@ def test_the_answers_stay_close(spelt_out: bool) -> None:
     shown = images(2, 16)
     expected = logits(network(), shown)
     model = network()
-    quantisation.quantise(model, field(model), images())
+    quantisation.quantise(model, field(model), images(), LARGEST)
     if spelt_out:
         quantisation.spell_out(model)
         assert kinds(model)["FakeQuantize"] == 0
@@ -105,7 +106,7 @@ def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(quantisation, "_ALPHA", alpha)
             model = network()
-            quantisation.quantise(model, field(model), images())
+            quantisation.quantise(model, field(model), images(), LARGEST)
             quantisation.spell_out(model)
         # `openvino_ir.write` takes back what all logits are shifted by.
         apart[alpha] = (logits(model, shown) - expected).std()
@@ -115,17 +116,17 @@ def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
 def test_what_comes_before_the_field_is_left_as_it_is() -> None:
     model = network()
     last = next(n for n in reversed(model.get_ordered_ops()) if n.get_type_name() == "Relu")
-    quantisation.quantise(model, last, images())
+    quantisation.quantise(model, last, images(), LARGEST)
     assert kinds(model)["FakeQuantize"] == 0
 
 
 def test_large_maps_are_left_as_they_are() -> None:
     model = network(stride=SMALL // 2)
-    quantisation.quantise(model, field(model), images())
+    quantisation.quantise(model, field(model), images(), LARGEST)
     assert kinds(model)["FakeQuantize"] == 0
 
 
 def test_channels_that_are_never_on_are_no_trouble() -> None:
     model = network(dead=True)
-    quantisation.quantise(model, field(model), images())
+    quantisation.quantise(model, field(model), images(), LARGEST)
     assert np.isfinite(logits(model, images(2))).all()

@@ -24,7 +24,7 @@ from training.data import labelled
 from training.data.datasets import find_all
 from training.evaluation import explanations
 from training.evaluation.answers import infer
-from training.export import release, served
+from training.export import openvino_ir, release, served
 from training.export.release import ExportError
 from training.fit import curves, fine_tuning, lung_training, model
 
@@ -90,6 +90,25 @@ def test_a_graph_whose_answers_are_off_is_left_out(
     assert not list(version.path.glob("openvino.*"))
     assert GRAPH not in version.manifest.files
     assert load(version, "openvino").name == "openvino"
+
+
+def test_no_more_of_a_graph_is_in_8_bits_than_leaves_its_answers_what_they_are(
+    add: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    write = openvino_ir.write
+
+    def recorded(folder: Path, images: Any, largest: int) -> bool:
+        written.append(largest)
+        return write(folder, images, largest)
+
+    # Of the SavedModel, and of two graphs.
+    errors = iter([0.0, 1.0, 0.0])
+    monkeypatch.setattr(release, "_error", lambda *_: next(errors))
+    monkeypatch.setattr(openvino_ir, "write", recorded)
+    add(tmp_path / "pneumonia")
+    assert written == list(openvino_ir.SIDES[:2])
+    assert GRAPH in resolve(tmp_path).manifest.files
 
 
 def test_versions_count_on(add: Callable[..., Path], tmp_path: Path) -> None:
