@@ -1,5 +1,8 @@
-"""The Helm chart, rendered by Helm and held against the schemas of Kubernetes."""
+"""The Helm chart, rendered by Helm and held against the schemas of Kubernetes and checkov's rules."""
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +46,7 @@ TRACED = {
     "node": NODE,
 }
 RECORDED = {"record": {"existingClaim": "record"}, "node": NODE}
+CHECKOV = shutil.which("checkov")
 
 Manifests = dict[tuple[str, str], dict[str, Any]]
 
@@ -82,6 +86,27 @@ def test_kubernetes_takes_it(values: dict[str, Any], version: str) -> None:
 
 def test_helm_finds_no_fault() -> None:
     assert not [one for one in helm.lint(str(CHART))["messages"] if one["severity"] > INFORMATION]
+
+
+@pytest.mark.skipif(CHECKOV is None, reason="checkov is not installed")
+def test_checkov_finds_no_fault(tmp_path: Path) -> None:
+    everything = rendered(FULL | RECORDED | {"node": FULL["node"]})
+    (tmp_path / "chart.yaml").write_text(yaml.safe_dump_all(everything.values()))
+    asked = subprocess.run(
+        [str(CHECKOV), "--skip-download", "--framework=kubernetes", "--output=json", "--directory=."],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    found = json.loads(asked.stdout)
+
+    assert found["results"]["failed_checks"] == []
+    assert found["summary"]["passed"] > 100
+    # What the chart says of itself.
+    [excused] = found["results"]["skipped_checks"]
+    assert excused["resource"] == "StatefulSet.radiology.xray-pneumoscope-node"
+    assert asked.returncode == 0
 
 
 @pytest.mark.parametrize(
