@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Coroutine
+from contextlib import ExitStack, closing
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from app.errors import (
     ProfileError,
     ReadError,
     RulesError,
+    ServeError,
     VerifyError,
 )
 from app.host import environment, hangup, heartbeat, process
@@ -203,6 +205,14 @@ def read(
             help="What is stored: of evidence, lungs, overlay and report, separated by commas.",
         ),
     ] = ",".join(kinds.USUAL),
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            file_okay=False,
+            help="Keep a record of each reading here, which nothing else writes.",
+        ),
+    ] = None,
 ) -> None:
     """Read a study in a PACS, every new one, or a worklist, and store the results.
 
@@ -211,6 +221,7 @@ def read(
     the model. SIGHUP has --poll change to the version of the model that is in use then. Ends with 1
     where an image or its results failed.
     """
+    from app.audit.record import Record
     from app.pacs.results import Selection
     from app.pacs.rules import Rules
     from app.pacs.web import command
@@ -224,29 +235,20 @@ def read(
         sys.exit(f"pneumoscope: {error}")
     except ValueError as error:
         raise typer.BadParameter(f"{error}.", param_hint="--results") from error
-    pacs = command.Pacs(dicomweb, fhir, selection)
     is_of_worklist = worklist is not None or claims is not None or workitem is not None
     if study is not None and poll is None and since is None and not is_of_worklist:
-        work = partial(command.read_study, pacs=pacs, study=study, again=again)
+        work = partial(command.read_study, study=study, again=again)
     elif worklist and claims and poll is not None and not (study or again or since):
         work = partial(
             command.perform,
             settings=settings,
             metrics=metrics,
-            pacs=pacs,
             seconds=poll,
             tasks=command.Tasks(worklist, claims, Assignment(station, workitem)),
         )
     elif study is None and poll is not None and not again and not is_of_worklist:
         oldest = since.date if since else yesterday
-        work = partial(
-            command.poll,
-            settings=settings,
-            metrics=metrics,
-            pacs=pacs,
-            seconds=poll,
-            since=oldest,
-        )
+        work = partial(command.poll, settings=settings, metrics=metrics, seconds=poll, since=oldest)
     else:
         sys.exit(
             "pneumoscope: give either --study, or --poll and perhaps --since, "
@@ -257,8 +259,13 @@ def read(
     _log_to_standard_error()
     try:
         reader = load_reader(settings, metrics)
-        sys.exit(asyncio.run(_beating(settings, reader, work(reader))))
-    except (ModelError, NotReadyError, ProfileError, ReadError) as error:
+        with ExitStack() as resources:
+            if audit:
+                record = resources.enter_context(closing(Record(audit, setting="--audit")))
+                selection = selection._replace(record=record)
+            pacs = command.Pacs(dicomweb, fhir, selection)
+            sys.exit(asyncio.run(_beating(settings, reader, work(reader, pacs=pacs))))
+    except (ModelError, NotReadyError, ProfileError, ReadError, ServeError) as error:
         sys.exit(f"pneumoscope: {error}")
 
 

@@ -1,4 +1,4 @@
-"""The Helm chart, rendered by Helm and held against the schemas of Kubernetes and checkov's rules."""
+"""The Helm chart, rendered by Helm and held against Kubernetes' schemas and checkov's rules."""
 
 import json
 import shutil
@@ -93,7 +93,13 @@ def test_checkov_finds_no_fault(tmp_path: Path) -> None:
     everything = rendered(FULL | RECORDED | {"node": FULL["node"]})
     (tmp_path / "chart.yaml").write_text(yaml.safe_dump_all(everything.values()))
     asked = subprocess.run(
-        [str(CHECKOV), "--skip-download", "--framework=kubernetes", "--output=json", "--directory=."],
+        [
+            str(CHECKOV),
+            "--skip-download",
+            "--framework=kubernetes",
+            "--output=json",
+            "--directory=.",
+        ],
         cwd=tmp_path,
         capture_output=True,
         timeout=120,

@@ -15,6 +15,7 @@ from app.errors import (
     ImageError,
     MissingError,
     NotReadError,
+    NotRecordedError,
     RefusedError,
     UnreachableError,
 )
@@ -31,6 +32,7 @@ _KINDS: dict[type[Exception], Kind] = {
     RefusedError: "refused",
     MissingError: "missing",
     DeferredError: "failed",
+    NotRecordedError: "failed",
 }
 _UIDS = ["StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID"]
 

@@ -3,11 +3,8 @@
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from app.audit import chain
 from app.audit.record import Record
 from app.audit.verify import verify
 from app.errors import NotRecordedError, ServeError
+from tests.app.full_disk import full_disk
 
 # A line of which takes about 200 bytes.
 ENTRY = {"answer": {"label": "NORMAL", "probability": 0.1}}
@@ -133,17 +131,6 @@ def test_a_killed_process_loses_nothing_that_it_said_was_written(tmp_path: Path)
     assert len(chain.files(tmp_path)) > 3
 
 
-@contextmanager
-def _files_of_at_most(size: int) -> Iterator[None]:
-    """The kernel refuses to let a file grow over it, as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_what_the_disk_does_not_take_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     record = Record(tmp_path)
     _append(record, 3)
@@ -151,7 +138,7 @@ def test_what_the_disk_does_not_take_is_refused_and_leaves_nothing(tmp_path: Pat
     before = file.read_bytes()
 
     # Room for a part of the next line.
-    with _files_of_at_most(len(before) + 50), pytest.raises(NotRecordedError):
+    with full_disk(len(before) + 50), pytest.raises(NotRecordedError):
         _append(record)
     assert file.read_bytes() == before
 

@@ -1,7 +1,6 @@
 """What the record holds of what was asked over HTTP."""
 
 import json
-import resource
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.main import create_app
 from app.settings import Settings
 from tests import synthetic
 from tests.app.conftest import serving, wait_until_ready
+from tests.app.full_disk import full_disk
 from tests.app.imaging.dicom.dicoms import dicom
 
 NAME = "Doe^Jane"
@@ -116,14 +116,9 @@ def test_an_answer_that_cannot_be_recorded_is_not_given(
     recording: httpx.Client, folder: Path, xray: bytes
 ) -> None:
     before = len(_lines(folder))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        # As a full disk does, the kernel lets no file grow.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+    with full_disk(64):
         refused = recording.post("/predict", files={"file": xray})
         batch = recording.post("/predict/batch", files={"file": xray})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     assert refused.status_code == httpx.codes.SERVICE_UNAVAILABLE
     assert refused.json()["code"] == "not_recorded"

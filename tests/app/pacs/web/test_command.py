@@ -1,16 +1,27 @@
 """The command `pneumoscope read` as a process of its own, beside an Orthanc."""
 
+import asyncio
+import json
 import shutil
 import signal
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from pydicom.uid import RLELossless, generate_uid
 from typer.testing import CliRunner
 
+from app.audit.record import Record
+from app.audit.verify import verify
 from app.cli import cli
+from app.pacs.results import Selection
+from app.pacs.web.command import Pacs, read_study
+from app.reading.from_settings import load_reader
+from app.reading.metrics import Metrics
+from app.settings import Settings
 from model_store.store import use
 from tests.app.dicom_results import given
+from tests.app.full_disk import full_disk
 from tests.app.pacs.network import LOCALHOST, free_port, wait_until
 from tests.app.pacs.orthanc import Orthanc, probability_of
 from tests.app.pacs.web.process import SECONDS, ended, radiograph, running
@@ -69,6 +80,54 @@ def test_a_study_is_read_again_where_that_is_asked_for(
     assert again.stdout.count("results stored") == 2
     assert nothing.stdout == "Nothing is left to read in the study.\n"
     assert len(orthanc.datasets("SR")) == len(orthanc.datasets("OT")) == 3
+
+
+def test_what_is_read_is_recorded(
+    orthanc: Orthanc, environment: dict[str, str], tmp_path: Path
+) -> None:
+    study, image, audit = generate_uid(), generate_uid(), tmp_path / "audit"
+    asked = ("--study", study, "--audit", str(audit))
+    orthanc.upload(radiograph(1, StudyInstanceUID=study, SOPInstanceUID=image))
+    orthanc.upload(radiograph(7, PixelData=bytes(480 * 560), StudyInstanceUID=study))
+    with closing(Record(audit)):
+        refused = ended(environment, orthanc.url, *asked)
+    read = ended(environment, orthanc.url, *asked)
+    (file,) = audit.glob("*.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    answered, problem = sorted(lines, key=lambda line: "problem" in line)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Another process writes into --audit." in refused.stderr
+    assert read.returncode == 0
+    assert answered["answer"]["label"] in read.stdout
+    assert answered["request"] is answered["caller"] is None
+    assert problem["problem"] == "not_a_chest_xray"
+    assert verify(audit).lines == 2
+    assert not [value for value in ("4711", study, image) if value in file.read_text()]
+
+
+def test_an_image_that_cannot_be_recorded_gets_no_result(
+    orthanc: Orthanc,
+    environment: dict[str, str],
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    study = generate_uid()
+    orthanc.upload(radiograph(1, StudyInstanceUID=study))
+    for name in ("USERNAME", "PASSWORD"):
+        variable = f"PNEUMOSCOPE_DICOMWEB_{name}"
+        monkeypatch.setenv(variable, environment[variable])
+    with closing(Record(tmp_path)) as record:
+        pacs = Pacs(orthanc.url, None, Selection(record=record))
+        reader = load_reader(settings, Metrics())
+        with full_disk(50):
+            status = asyncio.run(read_study(reader, pacs, study, again=False))
+
+    assert status == 1
+    assert "cannot record the reading" in capsys.readouterr().out
+    assert not orthanc.datasets("SR")
 
 
 def test_segmentations_are_stored_where_they_are_asked_for(
