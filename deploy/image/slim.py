@@ -19,8 +19,10 @@ _DEVELOPMENT = (
     "**/test_data",
     "numpy/_core/_*_tests.*.so",
     "numpy/_core/_simd.*.so",
+    "numpy/f2py",
     "openvino/include",
     "openvino/cmake",
+    "pydicom/data/test_files",
 )
 
 # OpenVINO reads its own format, and the SavedModel where a CPU has no instructions for 8 bits; it
