@@ -5,7 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Coroutine
-from contextlib import ExitStack, closing
+from contextlib import closing, nullcontext
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
@@ -259,11 +259,9 @@ def read(
     _log_to_standard_error()
     try:
         reader = load_reader(settings, metrics)
-        with ExitStack() as resources:
-            if audit:
-                record = resources.enter_context(closing(Record(audit, setting="--audit")))
-                selection = selection._replace(record=record)
-            pacs = command.Pacs(dicomweb, fhir, selection)
+        recording = closing(Record(audit, setting="--audit")) if audit else nullcontext()
+        with recording as record:
+            pacs = command.Pacs(dicomweb, fhir, selection._replace(record=record))
             sys.exit(asyncio.run(_beating(settings, reader, work(reader, pacs=pacs))))
     except (ModelError, NotReadyError, ProfileError, ReadError, ServeError) as error:
         sys.exit(f"pneumoscope: {error}")
