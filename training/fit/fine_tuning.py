@@ -136,9 +136,11 @@ def fit(config: Config, run: Path) -> Path:
     marked = [lungs.mark(finder, images.pixels) for images in (train, validation)]
     counts = [balance.weights(images.samples) for images in (train, validation)]
     best = weights(Path(config.start)) if config.start else None
+    # A fit that goes on from others draws what they have not drawn.
+    drawn = config.seed + len(_fits_before(config))
     names = [phase.name for phase in phases(config)]
     for phase in phases(config):
-        phase_seed = seed(config.seed, run / phase.name)
+        phase_seed = seed(drawn, run / phase.name)
         network = model.build(
             config.backbone,
             model.NO_WEIGHTS if config.start else config.weights,
@@ -187,8 +189,16 @@ def weights(run: Path) -> Path:
 def commands(run: Path) -> str:
     """What trained the lung finder, the fits that this one went on from, and this one, in lines."""
     config = Config.read(run)
-    before = commands(Path(config.start)) if config.start else _command(Path(config.lungs))
-    return f"{before}\n{_command(run)}"
+    runs = [Path(config.lungs), *_fits_before(config), run]
+    return "\n".join(_command(one) for one in runs)
+
+
+def _fits_before(config: Config) -> list[Path]:
+    """The runs that a fit went on from, the first of them first."""
+    if config.start is None:
+        return []
+    start = Path(config.start)
+    return [*_fits_before(Config.read(start)), start]
 
 
 def _command(run: Path) -> str:

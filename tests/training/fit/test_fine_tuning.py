@@ -178,6 +178,25 @@ def test_what_another_fit_has_learnt_is_kept(
     assert commands[0] == "lungs"
 
 
+def test_a_fit_that_goes_on_draws_what_those_before_it_have_not_drawn(
+    chests: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def record(*given: Any) -> Any:
+        seeds.append(given[-1])
+        return TrainingBatches(*given)
+
+    monkeypatch.setattr(fine_tuning, "TrainingBatches", record)
+    start = finished
+    for name in ("on", "further"):
+        fine_tuning.fit(tiny.config(chests, start=str(start), epochs=1), tmp_path / name)
+        start = tmp_path / name
+    fine_tuning.fit(tiny.config(chests, epochs=1), tmp_path / "anew")
+    # The last one has two phases.
+    assert len(set(seeds)) == len(seeds) == 4
+
+
 def _trained(weights: Path) -> list[Any]:
     network = tiny.build(seed=3)
     network.classifier.load_weights(weights)
