@@ -1,5 +1,6 @@
 """Ask an engine about any number of images."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -29,7 +30,11 @@ def infer(engine: Answering, pixels: npt.NDArray[np.uint8], title: str | None = 
     """
     starts = range(0, len(pixels), engine.max_batch)
     with typer.progressbar(starts, label=title, hidden=title is None) as batches:
-        parts = [engine.infer(pixels[at : at + engine.max_batch]) for at in batches]
+        return joined([engine.infer(pixels[at : at + engine.max_batch]) for at in batches])
+
+
+def joined(parts: Sequence[Answers]) -> Answers:
+    """The answers to the images of all parts, in their order."""
     return Answers(
         *(np.concatenate([getattr(part, output) for part in parts]) for output in OUTPUTS)
     )

@@ -128,18 +128,25 @@ def ask(
 ) -> tuple[Answers, Assessment]:
     """The engine's answers to all images, and what they are worth."""
     found = infer(engine, images.pixels, f"answers of {engine.name}")
-    performance = measure(found.probability, images.labels, images.patients, calibration)
+    return found, assess(engine, found, images.samples, calibration)
+
+
+def assess(
+    engine: Engine, found: Answers, samples: Sequence[labelled.Sample], calibration: Calibration
+) -> Assessment:
+    """What the engine's answers to N samples are worth."""
+    labels = np.array([sample.label for sample in samples])
+    patients = [sample.patient for sample in samples]
+    performance = measure(found.probability, labels, patients, calibration)
     strange = suitability.judge(found, calibration)
-    answered = _answered(found.probability, images.labels, calibration)
-    return found, Assessment(
+    answered = _answered(found.probability, labels, calibration)
+    return Assessment(
         **vars(performance),
         engine=engine.name,
         device=engine.device,
-        evidence=evidence.measure(
-            found, answered.called == 1, strange.without_lungs, images.patients
-        ),
-        strange=suitability.with_intervals(strange, images.patients),
-        groups=groups.measure(answered, strange, images.samples),
+        evidence=evidence.measure(found, answered.called == 1, strange.without_lungs, patients),
+        strange=suitability.with_intervals(strange, patients),
+        groups=groups.measure(answered, strange, samples),
     )
 
 

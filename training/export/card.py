@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model_store.manifest import Manifest
-from training.data import labelled
 from training.evaluation import report
 from training.evaluation.measured import Assessment, Examination
 from training.evaluation.page import html_page
@@ -18,7 +17,7 @@ def write(
     path: Path,
     manifest: Manifest,
     validation: Examination,
-    calibration: Assessment,
+    parts: Mapping[str, Assessment],
     dice: Mapping[str, Dice],
     about: str,
 ) -> None:
@@ -28,16 +27,15 @@ def write(
         path: the version, which has its figures already.
         manifest: the version's.
         validation: measured on the validation part.
-        calibration: measured on the calibration part.
+        parts: what is set beside each other, `validation` too, by title.
         dice: of the marked lungs, by part; empty where nobody measured it.
         about: Markdown on what the model is for, and whose images it learnt from.
     """
-    columns = {labelled.VALIDATION: validation, labelled.CALIBRATION: calibration}
     text = report.render(
         "card.md.j2",
         manifest=manifest,
         engine=validation.engine,
-        sections=report.sections(validation, columns),
+        sections=report.sections(validation, parts),
         dice=dice,
         about=about,
     )

@@ -31,7 +31,7 @@ from model_store.store import ModelVersion, files, sha256, versions
 from training.data import balance, labelled
 from training.data.datasets import find_all
 from training.evaluation import calibrate, evaluate, explanations, reference
-from training.evaluation.answers import infer
+from training.evaluation.answers import infer, joined
 from training.evaluation.measured import to_json
 from training.export import card, openvino_ir
 from training.export.looks import looks
@@ -46,6 +46,7 @@ _QUANTISED_BY = 256
 # A third of the training images tell their density as well as all of them.
 _DENSITY_STEP = 3
 _UNSCALED = Scaling(temperature=1.0, bias=0.0)
+_BOTH = "both"
 _PACKAGES = ("keras", "numpy", "scikit-learn", "tensorflow")
 
 
@@ -221,10 +222,17 @@ def describe(
         version, loaded, validation, version.path, explanations.IMAGES
     )
     second, assessed = evaluate.ask(loaded, calibration, version.manifest.calibration)
-    by_part = {labelled.VALIDATION: examined, labelled.CALIBRATION: assessed}
+    # So that a group that is too small in one part is told too.
+    together = evaluate.assess(
+        loaded,
+        joined((first, second)),
+        [*validation.samples, *calibration.samples],
+        version.manifest.calibration,
+    )
+    by_part = {labelled.VALIDATION: examined, labelled.CALIBRATION: assessed, _BOTH: together}
     told = to_json(by_part | {"lungs": origin.dice})
     (version.path / evaluate.METRICS_FILE).write_text(json.dumps(told, indent=2) + "\n")
-    card.write(version.path, version.manifest, examined, assessed, origin.dice, origin.about)
+    card.write(version.path, version.manifest, examined, by_part, origin.dice, origin.about)
     answered = [(first, validation.pixels), (second, calibration.pixels)]
     return reference.of_answers(answered, version.manifest.calibration)
 

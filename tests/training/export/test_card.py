@@ -22,12 +22,25 @@ def test_every_figure_that_the_card_shows_is_there(tiny_model: ModelVersion, car
     assert all((tiny_model.path / figure).is_file() for figure in shown)
 
 
-def test_every_figure_has_an_interval_on_both_held_out_parts(card: str) -> None:
+def test_every_figure_has_an_interval_on_each_held_out_part_and_on_both(card: str) -> None:
     number = r"\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)"
 
+    assert "|  | validation | calibration | both |" in card
     for title in TITLES.values():
-        assert re.search(rf"^\| {re.escape(title)} \| {number} \| {number} \|$", card, re.MULTILINE)
-    assert "24 images of 24 patients | 40 images of 40 patients" in card
+        row = rf"^\| {re.escape(title)} \|( {number} \|){{3}}$"
+        assert re.search(row, card, re.MULTILINE)
+    images = "24 images of 24 patients | 40 images of 40 patients | 64 images of 64 patients"
+    assert images in card
+
+
+def test_both_parts_together_are_the_images_of_each(tiny_model: ModelVersion) -> None:
+    metrics = json.loads((tiny_model.path / "metrics.json").read_text())
+
+    parts = [metrics[name]["confusion_matrix"] for name in ("validation", "calibration")]
+    summed = [
+        [sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*parts, strict=True)
+    ]
+    assert metrics["both"]["confusion_matrix"] == summed
 
 
 def test_the_card_repeats_the_manifest(tiny_model: ModelVersion, card: str) -> None:
