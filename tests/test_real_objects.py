@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 from io import BytesIO
-from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
-from pydicom.data import get_testdata_file
 
 from app.main import create_app
 from app.settings import Settings
 from tests.app.conftest import serving, wait_until_ready
+from tests.app.imaging.dicom.dicoms import shipped
 
 # A chest from the front, with large masses: as it came, and in JPEG 2000, without loss and with.
 CHEST = ("RG1_UNCI.dcm", "RG1_J2KR.dcm", "RG1_J2KI.dcm")
@@ -41,19 +40,13 @@ def client() -> Iterator[httpx.Client]:
         yield client
 
 
-def _file(name: str) -> Path:
-    path = get_testdata_file(name, download=False)
-    assert isinstance(path, str), f"{name} comes with pydicom-data, which is not installed"
-    return Path(path)
-
-
 def _ask(client: httpx.Client, content: bytes) -> httpx.Response:
     return client.post("/predict", files={"file": content})
 
 
-def _png(path: Path) -> bytes:
+def _png(content: bytes) -> bytes:
     """The first frame of an object, without anything that tells what it shows."""
-    dataset = dcmread(path)
+    dataset = dcmread(BytesIO(content))
     pixels = dataset.pixel_array
     frame = pixels[0] if int(dataset.get("NumberOfFrames", 1)) > 1 else pixels
     levels = (frame - frame.min()) / np.ptp(frame)
@@ -65,8 +58,8 @@ def _png(path: Path) -> bytes:
 
 
 def test_a_real_chest_is_read_alike_in_every_encoding(client: httpx.Client) -> None:
-    contents = [_file(name).read_bytes() for name in CHEST]
-    answers = [_ask(client, content).json() for content in [*contents, _png(_file(CHEST[0]))]]
+    contents = [shipped(name) for name in CHEST]
+    answers = [_ask(client, content).json() for content in [*contents, _png(contents[0])]]
 
     assert [answer["warnings"] for answer in answers] == [[]] * len(answers)
     # A mass is no pneumonia, but no healthy lung either; docs/model.md warns of it.
@@ -78,9 +71,9 @@ def test_a_real_chest_is_read_alike_in_every_encoding(client: httpx.Client) -> N
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_else_gets_a_label(client: httpx.Client, name: str) -> None:
     """Neither as the object that it is, nor as a picture without a header."""
-    path = _file(name)
-    told = _ask(client, path.read_bytes())
-    shown = _ask(client, _png(path))
+    content = shipped(name)
+    told = _ask(client, content)
+    shown = _ask(client, _png(content))
 
     assert told.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert (shown.status_code, shown.json()["code"]) == (

@@ -9,13 +9,14 @@ from scipy.stats import binom
 
 from app.imaging.decode import DEFAULT_PICTURE_SIDE, decode, to_model_input
 from app.imaging.overlay import Target
-from app.inference.contract import OUTPUTS, Answers, Engine
+from app.inference.contract import Answers, Engine
 from app.inference.load import load
 from app.reading import lungs, trial
 from model_store.store import ModelVersion, resolve
 from tests import pages, synthetic
 from training.data import labelled, negatives
 from training.data.datasets import find_all, kermany
+from training.evaluation.answers import joined
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -36,10 +37,7 @@ def engines(shipped: ModelVersion) -> tuple[Engine, Engine]:
 
 def _answers(loaded: Engine, pixels: Pixels) -> Answers:
     """One image at a time, as an idle service reads them."""
-    single = [loaded.infer(pixels[i : i + 1]) for i in range(len(pixels))]
-    return Answers(
-        *(np.concatenate([getattr(answers, name) for answers in single]) for name in OUTPUTS)
-    )
+    return joined([loaded.infer(pixels[i : i + 1]) for i in range(len(pixels))])
 
 
 def test_it_passes_the_trial_and_finds_lungs_there(

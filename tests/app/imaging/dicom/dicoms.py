@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, FileMetaDataset
+from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.pixels.encoders.base import RLELosslessEncoder
 from pydicom.uid import (
@@ -144,3 +145,11 @@ def encoded(pixels: Pixels, syntax: UID, bits: int) -> bytes:
     if syntax == JPEGExtended12Bit:
         return bytes(imagecodecs.jpeg8_encode(unsigned, level=98, bitspersample=bits))
     return bytes(imagecodecs.jpeg8_encode(unsigned, lossless=True, predictor=1, bitspersample=bits))
+
+
+def shipped(name: str) -> bytes:
+    """A file that comes with pydicom or `pydicom-data`."""
+    path = get_testdata_file(name, download=False)
+    assert isinstance(path, str)
+    with open(path, "rb") as file:
+        return file.read()

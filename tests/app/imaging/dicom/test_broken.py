@@ -1,12 +1,10 @@
 import random
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from pydicom.data import get_testdata_file
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -22,7 +20,7 @@ from pydicom.uid import (
 from app.errors import ImageError, UnreadableImageError
 from app.imaging.decode import Radiograph, decode
 from tests import synthetic
-from tests.app.imaging.dicom.dicoms import dicom, encoded
+from tests.app.imaging.dicom.dicoms import dicom, encoded, shipped
 from tests.app.imaging.files import mutated
 from tests.app.imaging.memory import MEBIBYTE, peak_growth
 
@@ -71,8 +69,7 @@ def test_a_broken_jpeg_ls_frame_without_an_end_is_soon_refused() -> None:
 
 def test_every_mutation_is_an_image_or_an_image_error() -> None:
     chooser = random.Random(0)  # noqa: S311
-    paths = (str(get_testdata_file(name, download=False)) for name in SHIPPED)
-    files = [*FILES.values(), *(Path(path).read_bytes() for path in paths)]
+    files = [*FILES.values(), *(shipped(name) for name in SHIPPED)]
     outcomes, slowest = set(), 0.0
 
     def decode_all() -> None:

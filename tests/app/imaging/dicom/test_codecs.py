@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
     JPEG2000,
@@ -25,7 +24,7 @@ from app.errors import UnreadableImageError
 from app.imaging.decode import decode
 from tests import synthetic
 from tests.app.imaging import files
-from tests.app.imaging.dicom.dicoms import LOSSLESS, dicom, encoded
+from tests.app.imaging.dicom.dicoms import LOSSLESS, dicom, encoded, shipped
 
 CHEST = synthetic.chest(size=(240, 320))
 DEEP = CHEST.astype(np.uint16) * 10 + 500
@@ -245,10 +244,3 @@ def test_a_frame_of_another_size(syntax: UID) -> None:
 def test_a_frame_of_another_compression(syntax: UID) -> None:
     with pytest.raises(UnreadableImageError, match="not compressed as the DICOM file says"):
         decode(dicom(CHEST, syntax=syntax, frame=encoded(CHEST, JPEGLSLossless, 8)))
-
-
-def shipped(name: str) -> bytes:
-    path = get_testdata_file(name, download=False)
-    assert isinstance(path, str)
-    with open(path, "rb") as file:
-        return file.read()

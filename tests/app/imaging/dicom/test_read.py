@@ -4,7 +4,6 @@ from typing import Any
 import numpy as np
 import pytest
 from pydicom import Dataset, Sequence
-from pydicom.data import get_testdata_file
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     CTImageStorage,
@@ -20,7 +19,7 @@ from app.errors import UnreadableImageError, UnsupportedFormatError
 from app.imaging.decode import LOW_RESOLUTION, decode
 from app.imaging.dicom.read import LATERAL_VIEW, NOT_A_CHEST
 from tests import synthetic
-from tests.app.imaging.dicom.dicoms import dicom
+from tests.app.imaging.dicom.dicoms import dicom, shipped
 
 CHEST = synthetic.chest(size=(240, 320))
 NO_RADIOGRAPH = "is no projection radiograph"
@@ -99,10 +98,8 @@ def test_other_objects_are_refused(object_class: Any, modality: Any) -> None:
     ["CT_small.dcm", "MR_small.dcm", "examples_palette.dcm", "test-SR.dcm", "rtplan.dcm"],
 )
 def test_files_of_other_kinds_are_refused(name: str) -> None:
-    path = get_testdata_file(name, download=False)
-    assert isinstance(path, str)
-    with open(path, "rb") as file, pytest.raises(UnreadableImageError, match=NO_RADIOGRAPH):
-        decode(file.read())
+    with pytest.raises(UnreadableImageError, match=NO_RADIOGRAPH):
+        decode(shipped(name))
 
 
 @pytest.mark.parametrize(
