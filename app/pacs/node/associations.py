@@ -87,9 +87,9 @@ class Associations:
             return False
         of_the_greediest = [other for other in self._open if has[other.peer] == most]
         silent = min(of_the_greediest, key=lambda other: other.bounded.heard)
+        self._aborted("displaced")
         silent.end()
         self._open.remove(silent)
-        self._aborted("displaced")
         return True
 
     def _alive(self) -> list[_Open]:

@@ -195,10 +195,10 @@ class Lobby:
         self._waiting.remove(waiting)
 
     def _count(self, reason: str, detail: str = "") -> None:
-        self._metrics.closed.labels(reason).inc()
         # A check of the port does it every few seconds, and means no harm.
         if reason != "hung_up":
             self._seldom.warn(f"Closing connections: {reason}{detail and f' ({detail})'}.")
+        self._metrics.closed.labels(reason).inc()
 
 
 def _has_more(connection: socket.socket) -> bool:

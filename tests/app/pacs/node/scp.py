@@ -11,7 +11,7 @@ from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.settings import NodeSettings, StorageAddress
 from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
-from tests.app.pacs.network import LOCALHOST, free_port
+from tests.app.pacs.network import LOCALHOST, free_port, wait_until
 
 MAX_BYTES = 2**20
 ROOM = Room(entries=100, aside=100, free_bytes=0)
@@ -35,6 +35,10 @@ class Node:
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"pneumoscope_node_{name}", labels) or 0
+
+    def waits_for(self, value: float, name: str, **labels: str) -> None:
+        """Wait for a metric's value: of TLS, a peer is told before the node has counted."""
+        wait_until(lambda: self.metric(name, **labels) == value, f"{name} {labels} {value}")
 
     def counted(self, outcome: str) -> float:
         return self.metric("received_total", outcome=outcome)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.dicom_results import given
 from tests.app.pacs import raw
-from tests.app.pacs.network import LOCALHOST, send, wait_until
+from tests.app.pacs.network import LOCALHOST, send
 from tests.app.pacs.node.scp import Node, listening
 
 THIRD_HOST = "127.0.0.3"
@@ -79,5 +79,5 @@ def test_what_has_ended_makes_room(node: Node) -> None:
     with ExitStack() as held:
         for _ in range(3):
             held.enter_context(raw.association(node.port))
-    wait_until(lambda: node.metric("associations") == 0, "they have ended")
+    node.waits_for(0, "associations")
     assert _answer(node)[0] == raw.ASSOCIATE_AC

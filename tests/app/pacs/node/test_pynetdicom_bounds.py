@@ -12,7 +12,7 @@ from app.errors import NodeError
 from app.pacs.node import pynetdicom_bounds
 from tests.app.dicom_results import given
 from tests.app.pacs import raw
-from tests.app.pacs.network import send, wait_until
+from tests.app.pacs.network import send
 from tests.app.pacs.node.scp import MAX_BYTES, Node, listening
 
 FULL = 16000
@@ -150,7 +150,7 @@ def test_requests_sent_ahead_of_their_answers_are_cut_off(node: Node) -> None:
                 opened.sendall(50 * request)
         except (ConnectionResetError, BrokenPipeError):
             pass
-    wait_until(lambda: node.metric("aborted_total", reason="ahead") == 1, "it is cut off")
+    node.waits_for(1, "aborted_total", reason="ahead")
 
 
 def test_others_are_served_after_all_of_this(node: Node) -> None:
@@ -159,7 +159,7 @@ def test_others_are_served_after_all_of_this(node: Node) -> None:
             opened.sendall(raw.pdu(raw.P_DATA, body))
             assert raw.is_ended(opened)
     assert send(node.port, given.source_file()) == 0x0000
-    wait_until(lambda: node.metric("associations") == 0, "all have ended")
+    node.waits_for(0, "associations")
 
 
 def test_another_pynetdicom_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
