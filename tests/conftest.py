@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from app.host import process
-from app.inference.openvino import has_vnni
 from model_store.store import ModelVersion, resolve
 from tests import tiny
 
@@ -20,8 +19,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 _NEED_TENSORFLOW = ["training", "app/inference/test_*.py"]
 has_tensorflow = find_spec("tensorflow") is not None
 collect_ignore_glob = [] if has_tensorflow else _NEED_TENSORFLOW
-
-needs_vnni = pytest.mark.skipif(not has_vnni(), reason="this CPU has no instructions for 8 bits")
 
 
 def pytest_report_header() -> str | None:

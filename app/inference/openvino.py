@@ -23,9 +23,9 @@ _Results = Mapping[Any, npt.NDArray[Any]]
 class OpenVINOEngine:
     """The model compiled for this CPU.
 
-    Where the version has a graph that was made for it, and the CPU instructions for 8 bits, most of
-    what reads the field in 8 bits and the rest of it in bfloat16 where the CPU has that, and what
-    finds and shows the field in float32. Elsewhere the SavedModel in float32.
+    Where the version has a graph that was made for it, part of what reads the field in 8 bits, the
+    rest of that in bfloat16 where the CPU has it, and what finds and shows the field in float32.
+    Elsewhere the SavedModel in float32.
     """
 
     name = "openvino"
@@ -46,9 +46,11 @@ class OpenVINOEngine:
         """
         core = ov.Core()
         try:
-            # Without such instructions x86 saturates the products of 8 bits.
-            prepared = prepared and has_vnni()
-            models = openvino_graph.read(core, path) if prepared else [core.read_model(path)]
+            models = openvino_graph.read(core, path) if prepared else []
+            if openvino_graph.may_saturate(models) and not _has_vnni():
+                models = []
+            prepared = bool(models)
+            models = models or [core.read_model(path)]
         except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(f"OpenVINO cannot read the model {path}.") from error
         outputs = [port for model in models for port in model.outputs]
@@ -107,8 +109,8 @@ def _infer_in_its_thread(request: ov.InferRequest, inputs: _Inputs) -> _Results:
     return results
 
 
-def has_vnni() -> bool:
-    """Whether the CPU has instructions for 8 bits; without them x86 saturates their products."""
+def _has_vnni() -> bool:
+    """Whether the CPU has instructions for 8 bits, which add products in 32 bits."""
     try:
         return "vnni" in _CPU.read_text()
     except OSError:

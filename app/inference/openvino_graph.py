@@ -14,6 +14,9 @@ GRAPH = "openvino.xml"
 WEIGHTS = "openvino.bin"
 # The node after which the second stage begins: the field as the classifier sees it.
 FIELD = "field"
+# The largest number in a kernel of 8 bits. Where a CPU has no VNNI, x86 adds two products with a
+# map's 0..255 in 16 bits (`vpmaddubsw`), where 2 * 255 * 64 still has room.
+MOST = 64
 
 
 def read(core: ov.Core, folder: Path) -> list[ov.Model]:
@@ -36,6 +39,20 @@ def read(core: ov.Core, folder: Path) -> list[ov.Model]:
         if node.get_friendly_name() == FIELD:
             return list(split(model, node))
     raise ValueError(f"The graph has no node {FIELD!r}.")
+
+
+def may_saturate(models: list[ov.Model]) -> bool:
+    """Whether a CPU without VNNI may compute something else than they say.
+
+    So it may with version 6 and those before it, whose kernels are of up to 127.
+    """
+    kernels = (
+        node.get_data()
+        for model in models
+        for node in model.get_ops()
+        if node.get_type_name() == "Constant" and node.get_element_type() == ov.Type.i8
+    )
+    return any(kernel.max() > MOST or kernel.min() < -MOST for kernel in kernels)
 
 
 def split(model: ov.Model, cut: ov.Node) -> tuple[ov.Model, ov.Model]:

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.inference.contract import Floats
-from app.inference.openvino import OpenVINOEngine, has_vnni
+from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import FIELD, GRAPH, WEIGHTS
 from app.inference.silent_openvino import ops, ov
 from training.evaluation.answers import infer
 from training.export.nodes import FLOAT32, compute, constant, is_a
-from training.export.quantisation import quantise, spell_out
+from training.export.quantisation import quantise
 from training.fit.model import FIELD_SIDE
 
 _COLOURS = 3
@@ -41,28 +40,10 @@ def write(folder: Path, images: npt.NDArray[np.uint8], largest: int = SIDES[0]) 
         quantise(model, field, images, largest)
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     # What rounding shifts the logit by on average is taken back.
-    _shift(logit, float(np.median(expected - answers(folder, images, "logit"))))
+    found = infer(OpenVINOEngine(folder, prepared=True), images).logit
+    _shift(logit, float(np.median(expected - found)))
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     return True
-
-
-def answers(folder: Path, images: npt.NDArray[np.uint8], output: str) -> Floats:
-    """What the graph in `folder` answers.
-
-    A CPU without instructions for 8 bits cannot compute it as others do, but can round as they do
-    and compute in float32: then the answers lack what bfloat16 loses.
-
-    Args:
-        folder: of the version.
-        images: uint8 `[N, 224, 224, 1]`.
-        output: a name in the contract.
-    """
-    if has_vnni():
-        found: Floats = getattr(infer(OpenVINOEngine(folder, prepared=True), images), output)
-        return found
-    model = ov.Core().read_model(folder / GRAPH)
-    spell_out(model)
-    return compute(model, [model.output(output)], images, FLOAT32)[0]
 
 
 def _shift(logit: ov.Output, by: float) -> None:

@@ -1,4 +1,4 @@
-"""Convolutions in eight bits, where a network can afford it.
+"""Convolutions in eight bits, where a network can afford it, on any CPU.
 
 That is on small maps. On larger ones, which come first, what rounding loses grows all the way
 through: at a quarter of the image's side it moved a model's logit several times as far as at an
@@ -9,17 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from app.inference.contract import Floats
-from app.inference.openvino_graph import dependents
+from app.inference.openvino_graph import MOST, dependents
 from app.inference.silent_openvino import ops, ov
 from training.export.nodes import FLOAT32, compute, constant, is_a
 
 # How much of the differences between channels the kernels take over from the maps.
-_ALPHA = 0.85
+_ALPHA = 0.6
 # What a channel that is hardly ever on counts for, of the one that is most.
 _LEAST = 1e-3
 _TINY = np.finfo(np.float32).tiny
-# Those of a kernel in 8 bits, -127..127. Maps have 256.
-_KERNEL_LEVELS = 255
+# Of the widest of a filter's numbers, what its levels may reach to; what lies beyond is cut off.
+_SHARES = np.linspace(0.5, 1, 26, dtype=np.float32)
 
 Group = list[ov.Node]
 
@@ -31,7 +31,7 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8], lar
     the images has there. First its channels, of which some reach ten times as far as others, are
     divided by a scale, and the next kernels multiplied by it (SmoothQuant, Xiao 2023,
     arXiv:2211.10438). Maps that are summed up, as in a residual network, share their scale. Each
-    filter of a kernel has 255 levels of its own.
+    filter of a kernel has 129 levels of its own, -64 to 64, whose sums no CPU saturates.
 
     Maps are rounded by OpenVINO, where it finds a `FakeQuantize`.
 
@@ -44,23 +44,6 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8], lar
     groups = _groups(model, dependents(field), largest)
     for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
         _quantise(group, ranges)
-    model.validate_nodes_and_infer_types()
-
-
-def spell_out(model: ov.Model) -> None:
-    """Round by arithmetic in float32, which no CPU takes for a request to compute in 8 bits.
-
-    Args:
-        model: that was quantised; changed in place.
-    """
-    for node in model.get_ordered_ops():
-        if is_a(node, "FakeQuantize"):
-            most = node.input_value(2)
-            step = ops.divide(most, np.float32(node.get_attributes()["levels"] - 1))
-            kept = ops.minimum(ops.relu(node.input_value(0)), most)
-            rounded = ops.multiply(ops.round(ops.divide(kept, step), "half_to_even"), step)
-            for target in node.output(0).get_target_inputs():
-                target.replace_source_output(rounded.output(0))
     model.validate_nodes_and_infer_types()
 
 
@@ -119,11 +102,19 @@ def _quantise(group: Group, ranges: list[Floats]) -> None:
 
 
 def _rounded(kernel: Floats) -> ov.Output:
-    """A kernel in 8 bits, each filter with a step of its own."""
-    step = np.abs(kernel).max(axis=(1, 2, 3), keepdims=True) / (_KERNEL_LEVELS // 2)
-    whole = ops.constant(np.rint(kernel / np.maximum(step, _TINY)).astype(np.int8))
+    """A kernel in 8 bits, each filter with the step that loses least (in squares)."""
+    widest = np.maximum(np.abs(kernel).max(axis=(1, 2, 3), keepdims=True), _TINY)
+    steps = np.multiply.outer(_SHARES, widest / MOST)
+    lost = [np.square(_whole(kernel, s) * s - kernel).sum(axis=(1, 2, 3)) for s in steps]
+    step = steps[np.argmin(lost, axis=0), np.arange(len(kernel))]
+    whole = ops.constant(_whole(kernel, step).astype(np.int8))
     output: ov.Output = ops.multiply(ops.convert(whole, "f32"), ops.constant(step)).output(0)
     return output
+
+
+def _whole(kernel: Floats, step: Floats) -> Floats:
+    found: Floats = np.clip(np.rint(kernel / step), -MOST, MOST)
+    return found
 
 
 def _scale(reach: Floats, kernels: list[Floats]) -> Floats:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import typer
 
 from app.inference.load import load
+from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS
 from app.inference.tensorflow import TensorFlowEngine
 from model_store.manifest import (
@@ -282,7 +283,8 @@ def _write_graph(
     for largest in openvino_ir.SIDES:
         if not openvino_ir.write(folder, few, largest):
             return
-        error = _error(openvino_ir.answers(folder, held_out.pixels, "probability"), expected)
+        graph = OpenVINOEngine(folder, prepared=True)
+        error = _error(infer(graph, held_out.pixels).probability, expected)
         if error <= _GRAPH_TOLERANCE:
             return
         what = f"with maps of up to {largest} x {largest} in 8 bits" if largest else "in floats"

@@ -16,12 +16,13 @@ from app.host.priority import in_background
 from app.inference import openvino as openvino_engine
 from app.inference import openvino_graph
 from app.inference.openvino import OpenVINOEngine
+from app.inference.openvino_graph import GRAPH, WEIGHTS
 from app.inference.silent_openvino import ov, properties
 from model_store.store import ModelError, ModelVersion
 from tests import tiny
 from tests.app.inference.models import copied
 from tests.app.inference.subprocesses import python
-from tests.conftest import needs_vnni
+from training.export import openvino_ir, quantisation
 
 PRECISION = properties.hint.inference_precision()
 WITHOUT_TENSORFLOW = """
@@ -111,36 +112,48 @@ def test_only_what_reads_the_field_is_in_bfloat16(
     engine: OpenVINOEngine, tiny_model: ModelVersion
 ) -> None:
     has = "BF16" in ov.Core().get_property("CPU", properties.device.capabilities())
-    fast = ov.Type.bf16 if has and openvino_engine.has_vnni() else ov.Type.f32
-    stages = [ov.Type.f32, fast] if openvino_engine.has_vnni() else [ov.Type.f32]
-    assert [_property(stage, PRECISION) for stage in _stages(engine)] == stages
+    fast = ov.Type.bf16 if has else ov.Type.f32
+    assert [_property(stage, PRECISION) for stage in _stages(engine)] == [ov.Type.f32, fast]
     (whole,) = _stages(OpenVINOEngine(tiny_model.path, prepared=False))
     assert _property(whole, PRECISION) == ov.Type.f32
 
 
-@needs_vnni
+def test_it_computes_in_8_bits_on_any_cpu(
+    tiny_model: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_engine, "_CPU", tmp_path / "none")
+    assert _computes_in_8_bits(OpenVINOEngine(tiny_model.path, prepared=True))
+
+
+@pytest.fixture(scope="module")
+def older(tiny_model: ModelVersion, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A version whose kernels are of up to 127, as those before version 7 are."""
+    folder = copied(tiny_model.path, tmp_path_factory.mktemp("older"), GRAPH, WEIGHTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantisation, "MOST", 127)
+        patch.setattr(openvino_graph, "MOST", 127)
+        assert openvino_ir.write(folder, tiny.drawn(4))
+    return folder
+
+
 @pytest.mark.parametrize(
     ("cpu", "expected"),
     [("flags: sse avx512_vnni", True), ("flags: sse avx_vnni", True), ("flags: sse avx2", False)],
 )
-def test_it_computes_in_8_bits_where_the_cpu_has_instructions_for_them(
-    cpu: str,
-    expected: bool,
-    tiny_model: ModelVersion,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+def test_an_older_versions_8_bits_need_instructions_for_them(
+    cpu: str, expected: bool, older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = tmp_path / "cpuinfo"
     told.write_text(cpu)
     monkeypatch.setattr(openvino_engine, "_CPU", told)
-    assert _computes_in_8_bits(OpenVINOEngine(tiny_model.path, prepared=True)) is expected
+    assert _computes_in_8_bits(OpenVINOEngine(older, prepared=True)) is expected
 
 
-def test_it_takes_no_8_bits_where_nothing_tells_of_the_cpu(
-    tiny_model: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_older_versions_8_bits_are_not_taken_where_nothing_tells_of_the_cpu(
+    older: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openvino_engine, "_CPU", tmp_path / "none")
-    assert not _computes_in_8_bits(OpenVINOEngine(tiny_model.path, prepared=True))
+    assert not _computes_in_8_bits(OpenVINOEngine(older, prepared=True))
 
 
 def _computes_in_8_bits(engine: OpenVINOEngine) -> bool:
@@ -170,7 +183,6 @@ def test_the_graph_answers_as_the_savedmodel_does(
     np.testing.assert_allclose(found.novelty, expected.novelty, rtol=2 * tiny.LOOSE)
 
 
-@needs_vnni
 @pytest.mark.parametrize("missing", ["openvino.xml", "openvino.bin"])
 def test_a_graph_that_is_not_whole_is_refused(
     missing: str, tiny_model: ModelVersion, tmp_path: Path
@@ -180,7 +192,6 @@ def test_a_graph_that_is_not_whole_is_refused(
         OpenVINOEngine(folder, prepared=True)
 
 
-@needs_vnni
 def test_a_graph_that_is_cut_off_is_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
     folder = copied(tiny_model.path, tmp_path)
     graph = folder / openvino_graph.GRAPH
@@ -189,7 +200,6 @@ def test_a_graph_that_is_cut_off_is_refused(tiny_model: ModelVersion, tmp_path: 
         OpenVINOEngine(folder, prepared=True)
 
 
-@needs_vnni
 def test_a_graph_that_names_no_stages_is_refused(tiny_model: ModelVersion, tmp_path: Path) -> None:
     folder = copied(tiny_model.path, tmp_path)
     graph = folder / openvino_graph.GRAPH

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.inference import openvino as openvino_engine
 from app.inference.contract import OUTPUTS
 from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS, read
@@ -13,11 +12,9 @@ from app.inference.silent_openvino import ov
 from model_store.store import ModelVersion
 from tests import tiny
 from tests.app.inference import models
-from tests.conftest import needs_vnni
 from training.export import openvino_ir
 
 
-@needs_vnni
 def test_each_stage_takes_what_an_earlier_one_gives(tiny_model: ModelVersion) -> None:
     known = {"image"}
     for stage in read(ov.Core(), tiny_model.path):
@@ -26,7 +23,6 @@ def test_each_stage_takes_what_an_earlier_one_gives(tiny_model: ModelVersion) ->
     assert set(OUTPUTS) <= known
 
 
-@needs_vnni
 def test_the_stages_answer_in_float32_as_the_whole_graph_does(tiny_model: ModelVersion) -> None:
     core, images = ov.Core(), tiny.drawn(4, 1000)
     float32 = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -40,7 +36,6 @@ def test_the_stages_answer_in_float32_as_the_whole_graph_does(tiny_model: ModelV
         np.testing.assert_allclose(known[name], whole[name], rtol=1e-4, atol=1e-4)
 
 
-@needs_vnni
 def test_on_average_the_logit_is_not_shifted(tiny_model: ModelVersion) -> None:
     images = tiny.drawn(tiny.FITTED_TO)
     batches = np.split(images, len(images) // OpenVINOEngine.max_batch)
@@ -58,21 +53,6 @@ def test_a_savedmodel_that_sees_no_colours_gets_no_graph(tmp_path: Path) -> None
     assert not (folder / WEIGHTS).exists()
 
 
-def test_a_cpu_without_8_bits_tells_what_they_lose(
-    tiny_model: ModelVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = models.copied(tiny_model.path, tmp_path, GRAPH, WEIGHTS)
-    monkeypatch.setattr(openvino_engine, "_CPU", tmp_path / "none")
-    assert openvino_ir.write(folder, tiny.drawn(tiny.FITTED_TO)) is True
-    images = tiny.drawn(8, 1000)
-    found = openvino_ir.answers(folder, images, "probability")
-    off = np.abs(found - OpenVINOEngine(folder).infer(images).probability)
-    # A network that was fitted to a few drawings is steep.
-    assert 0 < off.max() < 0.1
-    assert off.mean() < 0.03
-
-
-@needs_vnni
 def test_writing_it_twice_gives_the_same_answers(tiny_model: ModelVersion, tmp_path: Path) -> None:
     folder = models.copied(tiny_model.path, tmp_path, GRAPH, WEIGHTS)
     assert openvino_ir.write(folder, tiny.drawn(tiny.FITTED_TO)) is True

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import pytest
 
 from app.inference.silent_openvino import ops, ov
-from tests.conftest import needs_vnni
 from training.export import quantisation
 
 SIDE = 224
@@ -81,20 +80,31 @@ def test_every_map_and_kernel_after_the_first_convolution_is_rounded() -> None:
     assert rounded == 2 * 3
     whole = [c for c in model.get_ops() if c.get_element_type() == ov.Type.i8]
     assert len(whole) == 2 * 3
+    assert {int(np.abs(kernel.get_data()).max()) for kernel in whole} == {64}
 
 
-@pytest.mark.parametrize("spelt_out", [True, pytest.param(False, marks=needs_vnni)])
-def test_the_answers_stay_close(spelt_out: bool) -> None:
+def test_where_maps_and_kernels_are_at_their_most_no_sum_is_cut_off() -> None:
+    """All that is convolved is as large as 8 bits can say, which `vpmaddubsw` cuts off at 128."""
+    model = network()
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Convolution":
+            kernel = node.input_value(1)
+            same = np.full(kernel.get_shape(), 1 / np.prod(kernel.get_shape()[1:]), np.float32)
+            node.input(1).replace_source_output(ops.constant(same).output(0))
+    white = np.full((1, SIDE, SIDE, 1), 255, np.uint8)
+    (expected,) = logits(model, white)
+    quantisation.quantise(model, field(model), white, LARGEST)
+    assert logits(model, white) == pytest.approx(expected, rel=0.01)
+
+
+def test_the_answers_stay_close() -> None:
     shown = images(2, 16)
     expected = logits(network(), shown)
     model = network()
     quantisation.quantise(model, field(model), images(), LARGEST)
-    if spelt_out:
-        quantisation.spell_out(model)
-        assert kinds(model)["FakeQuantize"] == 0
     off = np.abs(logits(model, shown) - expected).max()
     assert off > 0
-    assert off < 0.02 * np.abs(expected).mean()
+    assert off < 0.04 * np.abs(expected).mean()
 
 
 def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
@@ -102,15 +112,14 @@ def test_channels_that_differ_a_hundredfold_are_levelled() -> None:
     shown = images(2, 16)
     expected = logits(network(), shown)
     apart = {}
-    for alpha in (0.0, 0.85):
+    for alpha in (0.0, 0.6):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(quantisation, "_ALPHA", alpha)
             model = network()
             quantisation.quantise(model, field(model), images(), LARGEST)
-            quantisation.spell_out(model)
         # `openvino_ir.write` takes back what all logits are shifted by.
         apart[alpha] = (logits(model, shown) - expected).std()
-    assert apart[0.85] < apart[0.0]
+    assert apart[0.6] < apart[0.0]
 
 
 def test_what_comes_before_the_field_is_left_as_it_is() -> None:
