@@ -177,9 +177,9 @@ def export(
     """Calibrate a finished fit and write it as a version of a model.
 
     On patients that training never saw, it fits the scaling of the
-    probability, the threshold, the prediction sets and the novelty limit.
-    It writes the SavedModel, its manifest model.json, figures and
-    MODEL_CARD.md, and never overwrites a version.
+    probability, the prediction sets and the novelty limit. It writes the
+    SavedModel, its manifest model.json, figures and MODEL_CARD.md, and never
+    overwrites a version.
     """
     start_keras()
     from training.export.release import export as run_export

@@ -202,7 +202,7 @@ def write(
         images=len(held_out),
         patients=len(set(held_out.patients)),
         scaling=scaling,
-        operating_point=calibrate.operating_point(probabilities, labels, sets),
+        operating_point=calibrate.operating_point(probabilities, labels),
         conformal=calibrate.conformal(probabilities, labels, sets),
         novelty_limit=calibrate.novelty_limit(answers[0].novelty.astype(np.float64)),
         lungs=calibrate.lung_criteria(answers[0].lungs),
