@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +35,6 @@ from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_
 from tests.app.pacs.ris import Ris
 from tests.app.pacs.worklist import SECRET, Worklist
 
-LOOP = "loop"
 WITHOUT_LUNGS = {"PixelData": bytes(given.PIXELS.size)}
 RESULTS = [SecondaryCaptureImageStorage, ComprehensiveSRStorage]
 
@@ -85,7 +83,7 @@ def _running(folder: Path, pacs: Pacs, settings: Settings, **changes: Any) -> It
         except BaseException as error:
             failed.append(error)
 
-    thread = threading.Thread(target=run, name=LOOP)
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         wait_until(lambda: bool(failed) or _listens(running), "the node listens")
@@ -496,42 +494,6 @@ def test_images_that_memory_is_too_short_for_hold_up_no_other(
         running.send()
         running.waits_for("pneumoscope_node_results_sent_total", 2)
         assert running.metric('pneumoscope_node_queue{stage="aside"}') == 0
-
-
-def test_the_event_loop_touches_no_file_of_the_queue(
-    tmp_path: Path,
-    pacs: Pacs,
-    settings: Settings,
-) -> None:
-    with _running(tmp_path, pacs, settings) as running, _audited(running) as touched:
-        running.send()
-        running.send(**WITHOUT_LUNGS)
-        running.send(PixelData=b"\0\0")
-        running.waits_for("pneumoscope_node_results_sent_total", 2)
-        pacs.status = 0xA900
-        running.send(SOPInstanceUID="1.2.9")
-        running.waits_for('pneumoscope_node_queue{stage="aside"}', 2)
-        running.waits_for('pneumoscope_node_images_total{outcome="not_a_chest_xray"}', 1)
-    assert len(touched) > 10
-    assert [event for name, event in touched if name == LOOP] == []
-
-
-@contextmanager
-def _audited(running: Running) -> Iterator[list[tuple[str, str]]]:
-    """The threads that open, move, list or remove something in the spool, and how."""
-    found: list[tuple[str, str]] = []
-    listening = [True]
-
-    def hear(event: str, arguments: tuple[Any, ...]) -> None:
-        if listening and arguments and str(arguments[0]).startswith(str(running.spool)):
-            found.append((threading.current_thread().name, event))
-
-    # It cannot be removed.
-    sys.addaudithook(hear)
-    try:
-        yield found
-    finally:
-        listening.clear()
 
 
 def test_strays_in_the_queue_hold_up_no_image(

@@ -45,6 +45,21 @@ readings.results_of = results_of
 from app.cli import cli
 cli()
 """
+# As `dicom-node`, but that it notes which threads open, move or remove something in the spool,
+# and how. In the tests' own process an audit hook would stay for good, and under one in Python a
+# thread may fail to start that coverage traces as well, before Python 3.12 (`sys.settrace`).
+AUDITED = """
+import os, sys, threading
+spool, noted = os.environ["PNEUMOSCOPE_NODE_SPOOL"], os.open(os.environ["NOTED"], os.O_WRONLY)
+
+def note(event, arguments):
+    if arguments and str(arguments[0]).startswith(spool):
+        os.write(noted, f"{threading.current_thread().name}: {event}\\n".encode())
+
+sys.addaudithook(note)
+from app.cli import cli
+cli()
+"""
 IMAGES = 10
 PLANTED = "Planted"
 
@@ -245,3 +260,28 @@ def test_a_setting_that_cannot_be_is_one_sentence(node: Node, name: str, value: 
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"pneumoscope: PNEUMOSCOPE_{name}: ")
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_event_loop_touches_no_file_of_the_queue(
+    tmp_path: Path, node: Node, pacs: Pacs
+) -> None:
+    noted = tmp_path / "noted"
+    noted.touch()
+    node.environment["NOTED"] = str(noted)
+    with node.running([sys.executable, "-c", AUDITED, "dicom-node"]):
+        at_the_start = len(noted.read_text().splitlines())
+        without_lungs = given.source_file(PixelData=bytes(given.PIXELS.size))
+        for image in (given.source_file(), without_lungs, given.source_file(PixelData=b"\0\0")):
+            assert _is_taken(node.port, image)
+        _says(node, "pneumoscope_node_results_sent_total 2.0")
+        pacs.status = 0xA900
+        assert _is_taken(node.port, given.source_file(SOPInstanceUID="1.2.9"))
+        _says(node, 'pneumoscope_node_queue{stage="aside"} 2.0')
+        _says(node, 'pneumoscope_node_images_total{outcome="not_a_chest_xray"} 1.0')
+    touched = noted.read_text().splitlines()[at_the_start:]
+    assert len(touched) > 10
+    assert [line for line in touched if line.startswith("MainThread: ")] == []
+
+
+def _says(node: Node, metric: str) -> None:
+    wait_until(lambda: metric in node.metrics(), metric)
