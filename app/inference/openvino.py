@@ -49,15 +49,14 @@ class OpenVINOEngine:
             models = openvino_graph.read(core, path) if prepared else []
             if openvino_graph.may_saturate(models) and not _has_vnni():
                 models = []
-            prepared = bool(models)
             models = models or [core.read_model(path)]
         except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(f"OpenVINO cannot read the model {path}.") from error
         outputs = [port for model in models for port in model.outputs]
         check_signature(path, _tensors(models[0].inputs), _tensors(outputs))
         capabilities = core.get_property("CPU", properties.device.capabilities())
-        bfloat16 = prepared and properties.device.Capability.BF16 in capabilities
-        fast = ov.Type.bf16 if bfloat16 else ov.Type.f32
+        # Of the second stage, which the SavedModel has not.
+        fast = ov.Type.bf16 if properties.device.Capability.BF16 in capabilities else ov.Type.f32
         # OpenVINO itself looks at the cores, not at what a container may use of them.
         threads = 1 if background else cores.available()
         stages = [
