@@ -36,7 +36,7 @@ class Node:
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"pneumoscope_node_{name}", labels) or 0
 
-    def waits_for(self, value: float, name: str, **labels: str) -> None:
+    def waits_for(self, name: str, value: float, **labels: str) -> None:
         """Wait for a metric's value: of TLS, a peer is told before the node has counted."""
         wait_until(lambda: self.metric(name, **labels) == value, f"{name} {labels} {value}")
 

@@ -79,5 +79,5 @@ def test_what_has_ended_makes_room(node: Node) -> None:
     with ExitStack() as held:
         for _ in range(3):
             held.enter_context(raw.association(node.port))
-    node.waits_for(0, "associations")
+    node.waits_for("associations", 0)
     assert _answer(node)[0] == raw.ASSOCIATE_AC

@@ -36,7 +36,7 @@ def test_the_silent_keep_nobody_waiting(node: Node, said: bytes) -> None:
     with ExitStack() as silent:
         for _ in range(30):
             silent.enter_context(raw.connection(node.port)).sendall(said)
-        node.waits_for(30, "connections_waiting")
+        node.waits_for("connections_waiting", 30)
         _associates_soon(node)
         _associates_soon(node, raw.OTHER_HOST)
 
@@ -47,7 +47,7 @@ def test_dcmtk_is_answered_beside_the_silent(node: Node) -> None:
     with ExitStack() as silent:
         for _ in range(10):
             silent.enter_context(raw.connection(node.port))
-        node.waits_for(10, "connections_waiting")
+        node.waits_for("connections_waiting", 10)
         started = time.monotonic()
         command = ["echoscu", "-aec", "PNEUMOSCOPE", LOCALHOST, str(node.port)]
         subprocess.run(command, check=True, timeout=60)
@@ -89,7 +89,7 @@ def test_of_too_many_the_oldest_of_the_greediest_goes(node: Node) -> None:
         many = [
             silent.enter_context(raw.connection(node.port)) for _ in range(lobby.MOST_WAITING + 10)
         ]
-        node.waits_for(11, "connections_closed_total", reason="too_many")
+        node.waits_for("connections_closed_total", 11, reason="too_many")
         assert node.metric("connections_waiting") == lobby.MOST_WAITING
         assert many[0].recv(1) == many[10].recv(1) == b""
         other.sendall(raw.request())
@@ -102,7 +102,7 @@ def test_a_check_of_the_port_costs_nothing(node: Node, caplog: pytest.LogCapture
     with caplog.at_level(logging.INFO):
         for _ in range(200):
             socket.create_connection((LOCALHOST, node.port)).close()
-        node.waits_for(200, "connections_closed_total", reason="hung_up")
+        node.waits_for("connections_closed_total", 200, reason="hung_up")
         _associates_soon(node)
     assert caplog.records == []
 
@@ -133,7 +133,7 @@ def test_the_silent_do_not_hold_up_the_end(tmp_path: Path) -> None:
                 silent.enter_context(raw.connection(node.port)).sendall(b"\1")
             half = silent.enter_context(raw.association(node.port))
             half.sendall(raw.pdu(raw.P_DATA, bytes(1000))[:10])
-            node.waits_for(5, "connections_waiting")
+            node.waits_for("connections_waiting", 5)
             started = time.monotonic()
         assert time.monotonic() - started < 2 * SOON
         assert raw.is_ended(half)

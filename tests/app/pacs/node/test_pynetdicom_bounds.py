@@ -150,7 +150,7 @@ def test_requests_sent_ahead_of_their_answers_are_cut_off(node: Node) -> None:
                 opened.sendall(50 * request)
         except (ConnectionResetError, BrokenPipeError):
             pass
-    node.waits_for(1, "aborted_total", reason="ahead")
+    node.waits_for("aborted_total", 1, reason="ahead")
 
 
 def test_others_are_served_after_all_of_this(node: Node) -> None:
@@ -159,7 +159,7 @@ def test_others_are_served_after_all_of_this(node: Node) -> None:
             opened.sendall(raw.pdu(raw.P_DATA, body))
             assert raw.is_ended(opened)
     assert send(node.port, given.source_file()) == 0x0000
-    node.waits_for(0, "associations")
+    node.waits_for("associations", 0)
 
 
 def test_another_pynetdicom_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -107,7 +107,7 @@ def test_nobody_else_may_send(
 ) -> None:
     paths = [made / option if "." in option else option for option in options]
     assert not dcmtk.store(node.port, file, *paths)
-    node.waits_for(1, "connections_closed_total", reason="certificate")
+    node.waits_for("connections_closed_total", 1, reason="certificate")
     assert caplog.messages == [f"Closing connections: certificate ({said})."]
     assert not node.spool.waiting("received")
 
@@ -118,7 +118,7 @@ def test_the_node_shows_its_certificate(
     assert dcmtk.echo(open_node.port, "+tla", "+cf", made / "ca.pem")
     assert dcmtk.store(open_node.port, file, "+tla", "+cf", made / "ca.pem")
     assert not dcmtk.echo(open_node.port, "+tla", "+cf", made / "other.pem")
-    open_node.waits_for(1, "connections_closed_total", reason="handshake")
+    open_node.waits_for("connections_closed_total", 1, reason="handshake")
     assert caplog.messages == ["Closing connections: handshake (tlsv1 alert unknown ca)."]
 
 
@@ -126,7 +126,7 @@ def test_without_tls_nothing_is_taken_and_nothing_lost(
     open_node: Node, made: Path, file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not dcmtk.store(open_node.port, file)
-    open_node.waits_for(1, "connections_closed_total", reason="without_tls")
+    open_node.waits_for("connections_closed_total", 1, reason="without_tls")
     assert caplog.messages == ["Closing connections: without_tls."]
     assert not open_node.spool.waiting("received")
     assert dcmtk.store(open_node.port, file, "+tla", "+cf", made / "ca.pem")
@@ -151,7 +151,7 @@ def test_what_bcp_195_advises_against_is_refused(
     context.set_ciphers(ciphers)
     with raw.connection(open_node.port) as plain, pytest.raises(ssl.SSLError):
         context.wrap_socket(plain)
-    open_node.waits_for(1, "connections_closed_total", reason="handshake")
+    open_node.waits_for("connections_closed_total", 1, reason="handshake")
 
 
 def test_the_silent_keep_nobody_waiting_and_are_closed(
@@ -164,12 +164,12 @@ def test_the_silent_keep_nobody_waiting_and_are_closed(
         # The handshake is done, and there is no request.
         for _ in range(10):
             silent.enter_context(_connection(open_node, made))
-        open_node.waits_for(40, "connections_waiting")
+        open_node.waits_for("connections_waiting", 40)
         _associates_soon(open_node, made)
         monkeypatch.setattr(lobby, "REQUEST_SECONDS", 0.5)
         # The lobby looks at the time whenever something comes.
         raw.connection(open_node.port).__enter__().close()
-        open_node.waits_for(40, "connections_closed_total", reason="silent")
+        open_node.waits_for("connections_closed_total", 40, reason="silent")
     assert caplog.messages[0] == "Closing connections: silent."
 
 
@@ -190,8 +190,8 @@ def test_of_too_many_the_oldest_goes(open_node: Node) -> None:
         ]
         for connection in many[:5]:
             assert connection.recv(1) == b""
-        open_node.waits_for(5, "connections_closed_total", reason="too_many")
-        open_node.waits_for(lobby.MOST_WAITING, "connections_waiting")
+        open_node.waits_for("connections_closed_total", 5, reason="too_many")
+        open_node.waits_for("connections_waiting", lobby.MOST_WAITING)
 
 
 def test_a_request_in_records_of_a_byte_is_answered(open_node: Node, made: Path) -> None:
