@@ -170,13 +170,15 @@ def layers(seed: int) -> Augmentation:
     # Pixels stay float32 whatever precision the backbone computes in.
     common = {"dtype": "float32"}
     intensity = common | {"value_range": (0, 255)}
+    rotation = keras.layers.RandomRotation(
+        0.03, fill_mode="constant", fill_value=0.0, seed=seed, **common
+    )
+    # Keras says that it cannot be compiled, which holds for TensorFlow's XLA. JAX compiles it, and
+    # runs the whole fit one operation at a time where a single layer says so.
+    rotation.supports_jit = keras.config.backend() == "jax"
     return Augmentation(
         jitter=_JITTER,
-        turning=[
-            keras.layers.RandomRotation(
-                0.03, fill_mode="constant", fill_value=0.0, seed=seed, **common
-            )
-        ],
+        turning=[rotation],
         developing=[
             RandomDetail((-2.0, 0.9), seed=seed + 4, **common),
             RandomNoise(3.0, seed=seed + 5, **common),

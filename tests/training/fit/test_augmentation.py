@@ -252,3 +252,13 @@ def test_a_layer_of_ours_survives_its_config(own: keras.layers.Layer) -> None:
     assert type(copy) is type(own)
     assert copy.get_config() == own.get_config()
     np.testing.assert_array_equal(changed(own, chests(2)), changed(copy, chests(2)))
+
+
+@pytest.mark.parametrize(("backend", "compiled"), [("jax", True), ("tensorflow", False)])
+def test_jax_compiles_every_step_and_tensorflow_is_not_asked_to(
+    backend: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keras.config, "backend", lambda: backend)
+    made = augmentation.layers(0)
+    steps = [*made.turning, *made.developing, *made.covering]
+    assert all(step.supports_jit for step in steps) is compiled
