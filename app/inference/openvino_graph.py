@@ -1,9 +1,9 @@
 """The graph that OpenVINO computes on a CPU, beside the SavedModel, and where it is cut.
 
-What finds the lungs and shows the field around them is computed in float32: bfloat16 moves the edge
-of a doubtful lung, and with it the box, the statistics and the answer. What reads the field takes
-two thirds of the time, and bfloat16 and 8 bits will do for it. `training.export.openvino_ir` writes
-the graph, and names the place.
+What finds the lungs and shows the field around them is computed in float32: less moves the edge of
+a doubtful lung, and with it the box, the statistics and the answer. What reads the field takes two
+thirds of the time, and 8 bits will do for much of it. `training.export.openvino_ir` writes the
+graph, and names the place.
 """
 
 from pathlib import Path
