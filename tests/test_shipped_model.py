@@ -20,8 +20,8 @@ from training.evaluation.answers import joined
 
 Pixels = npt.NDArray[np.uint8]
 
-# What 8 bits may move a probability by.
-PRECISION = 0.03
+# What 8 bits and bfloat16 may move a probability by: 0.021 on 250 X-rays, 0.036 on drawn chests.
+PRECISION = 0.04
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def _assert_agreement(
     labels = [a.probability >= calibration.operating_point.threshold for a in (expected, found)]
     assert (labels[0] == labels[1])[clear].all()
 
-    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.06)
+    np.testing.assert_allclose(found.novelty, expected.novelty, rtol=0.08)
     np.testing.assert_allclose(found.field, expected.field, atol=0.01)
     assert np.abs(found.lungs - expected.lungs).mean() <= 0.005
 

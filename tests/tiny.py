@@ -27,7 +27,7 @@ from training.export import openvino_ir
 
 KEPT = Path(__file__).parent / "tiny_model"
 FITTED_TO = 64
-# What 8 bits may move an answer by.
+# What 8 bits and bfloat16 may move an answer by.
 LOOSE = 0.1
 
 

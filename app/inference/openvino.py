@@ -23,9 +23,9 @@ _Results = Mapping[Any, npt.NDArray[Any]]
 class OpenVINOEngine:
     """The model compiled for this CPU.
 
-    Where the version has a graph that was made for it, part of what reads the field in 8 bits.
-    The rest, and elsewhere the SavedModel, in float32, whatever the CPU prefers: in bfloat16
-    OpenVINO 2026.4 fails to infer the graph of version 7, and rounds the logit to sixteenths.
+    Where the version has a graph that was made for it, part of what reads the field in 8 bits, the
+    rest of that in bfloat16 where the CPU has it, and what finds and shows the field in float32.
+    Elsewhere the SavedModel in float32.
     """
 
     name = "openvino"
@@ -54,6 +54,9 @@ class OpenVINOEngine:
             raise ModelError(f"OpenVINO cannot read the model {path}.") from error
         outputs = [port for model in models for port in model.outputs]
         check_signature(path, _tensors(models[0].inputs), _tensors(outputs))
+        capabilities = core.get_property("CPU", properties.device.capabilities())
+        # Of the second stage, which the SavedModel has not.
+        fast = ov.Type.bf16 if properties.device.Capability.BF16 in capabilities else ov.Type.f32
         # OpenVINO itself looks at the cores, not at what a container may use of them.
         threads = 1 if background else cores.available()
         stages = [
@@ -62,11 +65,11 @@ class OpenVINOEngine:
                 "CPU",
                 {
                     properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-                    properties.hint.inference_precision(): ov.Type.f32,
+                    properties.hint.inference_precision(): precision,
                     properties.inference_num_threads(): threads,
                 },
             )
-            for model in models
+            for model, precision in zip(models, (ov.Type.f32, fast), strict=False)
         ]
         self._infer = _infer_in_its_thread if background else _infer_in_this_thread
         self.device = str(core.get_property("CPU", properties.device.full_name()))

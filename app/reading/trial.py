@@ -18,7 +18,7 @@ from model_store.manifest import Manifest
 from model_store.store import ModelError
 
 _MEAN_CHEST = Path(__file__).with_name("mean_chest.png")
-# Of a probability: what 8 bits or the size of a batch may make of it.
+# Of a probability: what 8 bits, bfloat16 or the size of a batch may make of it.
 _TOLERANCE = 0.03
 
 

@@ -9,7 +9,7 @@ from app.inference.contract import OUTPUTS
 from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS, read
 from app.inference.silent_openvino import ov
-from model_store.store import ModelVersion
+from model_store.store import ModelVersion, resolve
 from tests import tiny
 from tests.app.inference import models
 from training.export import openvino_ir
@@ -36,6 +36,18 @@ def test_the_stages_answer_in_float32_as_the_whole_graph_does(tiny_model: ModelV
         np.testing.assert_allclose(known[name], whole[name], rtol=1e-4, atol=1e-4)
 
 
+def test_a_convolution_in_8_bits_takes_the_sum_with_another_one() -> None:
+    """Elsewhere OpenVINO fails where it computes the other one in bfloat16."""
+    sums = [
+        [_maps_of(value) for value in node.input_values()]
+        for stage in read(ov.Core(), resolve().path)
+        for node in stage.get_ops()
+        if node.get_type_name() == "Add"
+    ]
+    assert ["FakeQuantize", "Relu"] in sums
+    assert ["Relu", "FakeQuantize"] not in sums
+
+
 def test_on_average_the_logit_is_not_shifted(tiny_model: ModelVersion) -> None:
     images = tiny.drawn(tiny.FITTED_TO)
     batches = np.split(images, len(images) // OpenVINOEngine.max_batch)
@@ -59,3 +71,13 @@ def test_writing_it_twice_gives_the_same_answers(tiny_model: ModelVersion, tmp_p
     images = tiny.drawn(2, 1000)
     first, second = (OpenVINOEngine(path, True).infer(images) for path in (folder, tiny_model.path))
     assert first.logit == pytest.approx(second.logit, abs=1e-6)
+
+
+def _maps_of(output: ov.Output) -> str:
+    """The type of what gives its maps to the convolution that ends in an output; empty without."""
+    node = output.get_node()
+    while node.get_type_name() in {"Add", "Divide", "Multiply"}:
+        node = node.input_value(0).get_node()
+    if node.get_type_name() != "Convolution":
+        return ""
+    return str(node.input_value(0).get_node().get_type_name())
