@@ -1,6 +1,7 @@
 """The engine for CPUs: OpenVINO, with no TensorFlow installed."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -59,18 +60,18 @@ class OpenVINOEngine:
         fast = ov.Type.bf16 if properties.device.Capability.BF16 in capabilities else ov.Type.f32
         # OpenVINO itself looks at the cores, not at what a container may use of them.
         threads = 1 if background else cores.available()
-        stages = [
-            core.compile_model(
-                model,
-                "CPU",
-                {
-                    properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
-                    properties.hint.inference_precision(): precision,
-                    properties.inference_num_threads(): threads,
-                },
-            )
-            for model, precision in zip(models, (ov.Type.f32, fast), strict=False)
-        ]
+
+        def compiled(model: ov.Model, precision: ov.Type) -> ov.CompiledModel:
+            hints = {
+                properties.hint.performance_mode(): properties.hint.PerformanceMode.LATENCY,
+                properties.hint.inference_precision(): precision,
+                properties.inference_num_threads(): threads,
+            }
+            return core.compile_model(model, "CPU", hints)
+
+        # Each takes one core, for most of a start's time.
+        with ThreadPoolExecutor() as pool:
+            stages = list(pool.map(compiled, models, (ov.Type.f32, fast)))
         self._infer = _infer_in_its_thread if background else _infer_in_this_thread
         self.device = str(core.get_property("CPU", properties.device.full_name()))
         self.streams = int(stages[0].get_property(properties.streams.num()))

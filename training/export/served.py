@@ -65,13 +65,16 @@ class ServedModel(tf.Module):
         shown, cells, boxes = self._view(gray, lungs[..., tf.newaxis])
         features = _call(self._backbone, self._backbone_weights, shown)
         pooled = self._pooling(features, cells)
+        logit = _call(self._head, self._head_weights, pooled)
+        # Selvaraju 2017, arXiv:1610.02391, equations 1 and 2, before the ReLU. The head is linear,
+        # so its gradient is the same everywhere. What the sum over the lungs lacks of the logit,
+        # such as the bias, is spread over them evenly.
         with tf.GradientTape() as tape:
-            tape.watch(pooled)
-            logit = _call(self._head, self._head_weights, pooled)
-        # Selvaraju 2017, arXiv:1610.02391, equations 1 and 2, before the ReLU. What the sum over
-        # the lungs lacks of the logit, such as the bias, is spread over them evenly.
-        weights = tape.gradient(logit, pooled)[:, tf.newaxis, tf.newaxis, :]
-        evidence = tf.reduce_sum(weights * features, axis=-1, keepdims=True)
+            anywhere = tf.zeros((1, pooled.shape[1]))
+            tape.watch(anywhere)
+            response = _call(self._head, self._head_weights, anywhere)
+        weights = tape.gradient(response, anywhere)[tf.newaxis, ..., tf.newaxis]
+        evidence = tf.nn.conv2d(features, weights, 1, "VALID")
         rest = logit[:, tf.newaxis] - self._pooling(evidence, cells)
         log_odds = self._calibrated(evidence[..., 0] + rest[..., tf.newaxis])
         return {

@@ -1,7 +1,7 @@
 """The lung field: the part of an image around both lungs, made alike in framing and in look.
 
 Everything here is a product, a sum or a pooling, so that it runs inside the SavedModel, on both
-engines and on other servers, and is differentiable. Images are `[N, h, w]`.
+engines and on other servers, and is differentiable. Images and maps are `[N, side, side]`.
 """
 
 from typing import Any
@@ -36,18 +36,17 @@ def box(lungs: Any) -> Any:
     Args:
         lungs: P(lung), cleaned.
     """
-    edges = []
-    for axis in (1, 2):
-        profile = ops.sum(lungs, axis=axis) + _ALMOST_NOTHING
-        share = profile / ops.sum(profile, axis=1, keepdims=True)
-        size = lungs.shape[3 - axis]
-        before = ops.sum(share[:, :, None] * _after(size, 1), axis=1)
-        for beyond in (_BEYOND, 1 - _BEYOND):
-            passed = ops.clip((beyond - before) / share, 0.0, 1.0)
-            edges.append(ops.sum(passed, axis=1) / size)
-    left, right, top, bottom = edges
-    wide, high = _MARGIN * (right - left), _MARGIN * (bottom - top)
-    return ops.stack([left - wide, top - high, right + wide, bottom + high], axis=1)
+    size = lungs.shape[1]
+    profiles = ops.stack([ops.sum(lungs, axis=axis) for axis in (1, 2)], axis=1) + _ALMOST_NOTHING
+    shares = profiles / ops.sum(profiles, axis=2, keepdims=True)
+    # Summed up, since a GPU multiplies matrices in TensorFloat-32.
+    before = ops.sum(shares[..., None] * _after(size, 1), axis=2)
+    beyond = np.array([[_BEYOND], [1 - _BEYOND]], np.float32)
+    passed = ops.clip((beyond - before[:, :, None]) / shares[:, :, None], 0.0, 1.0)
+    edges = ops.sum(passed, axis=3) / size
+    low, high = edges[:, :, 0], edges[:, :, 1]
+    margin = _MARGIN * (high - low)
+    return ops.concatenate([low - margin, high + margin], axis=1)
 
 
 def crop(images: Any, boxes: Any, side: int) -> Any:
@@ -55,18 +54,14 @@ def crop(images: Any, boxes: Any, side: int) -> Any:
 
     The interpolation is a product with two matrices made of the box.
     """
-    left, top, right, bottom = (boxes[:, i] for i in range(4))
-    rows = _sampling(top, bottom, images.shape[1], side)
-    columns = _sampling(left, right, images.shape[2], side)
-    return ops.matmul(ops.matmul(rows, images), ops.transpose(columns, (0, 2, 1)))
+    across, down = _sampling(boxes, images.shape[1], side)
+    return ops.matmul(ops.matmul(down, images), ops.transpose(across, (0, 2, 1)))
 
 
 def uncrop(maps: Any, boxes: Any, side: int) -> Any:
     """Lay maps of the fields back into the whole images: `[N, side, side]`, 0 outside the boxes."""
-    left, top, right, bottom = (boxes[:, i] for i in range(4))
-    rows = _placing(top, bottom, maps.shape[1], side)
-    columns = _placing(left, right, maps.shape[2], side)
-    return ops.matmul(ops.matmul(rows, maps), ops.transpose(columns, (0, 2, 1)))
+    across, down = _placing(boxes, maps.shape[1], side)
+    return ops.matmul(ops.matmul(down, maps), ops.transpose(across, (0, 2, 1)))
 
 
 def gathered(lungs: Any, boxes: Any, cells: int) -> Any:
@@ -75,10 +70,8 @@ def gathered(lungs: Any, boxes: Any, cells: int) -> Any:
     The transpose of `uncrop`, so that the sum of a map over the cells, so weighted, is that of the
     map laid back into the image and weighted by the lungs there.
     """
-    left, top, right, bottom = (boxes[:, i] for i in range(4))
-    rows = _placing(top, bottom, cells, lungs.shape[1])
-    columns = _placing(left, right, cells, lungs.shape[2])
-    return ops.matmul(ops.matmul(ops.transpose(rows, (0, 2, 1)), lungs), columns)
+    across, down = _placing(boxes, cells, lungs.shape[1])
+    return ops.matmul(ops.matmul(ops.transpose(down, (0, 2, 1)), lungs), across)
 
 
 def hull(lungs: Any) -> Any:
@@ -90,7 +83,9 @@ def hull(lungs: Any) -> Any:
 
 
 def _widest(maps: Any) -> Any:
-    return ops.max_pool(maps[..., None], _SPECK, 1, "same")[..., 0]
+    for size in (_SPECK, 1), (1, _SPECK):
+        maps = ops.max_pool(maps[..., None], size, 1, "same")[..., 0]
+    return maps
 
 
 def _after(size: int, least: int) -> Any:
@@ -102,21 +97,24 @@ def _arange(size: int) -> Any:
     return ops.convert_to_tensor(np.arange(size, dtype=np.float32))
 
 
-def _sampling(low: Any, high: Any, size: int, side: int) -> Any:
-    """Matrices `[N, side, size]` that sample `size` pixels between two edges `[N]`."""
-    step = (high - low)[:, None] * (size / side)
-    at = low[:, None] * size + (_arange(side) + 0.5) * step - 0.5
+def _sampling(boxes: Any, size: int, side: int) -> tuple[Any, Any]:
+    """Matrices `[N, side, size]` that sample `size` pixels in the boxes, across and down."""
+    low, high = boxes[:, :2, None], boxes[:, 2:, None]
+    step = (high - low) * (size / side)
+    at = low * size + (_arange(side) + 0.5) * step - 0.5
     at = ops.clip(at, 0.0, size - 1.0)
-    distance = ops.abs(at[:, :, None] - _arange(size))
-    weights = ops.maximum(1.0 - distance / ops.maximum(step, 1.0)[:, :, None], 0.0)
-    return weights / ops.sum(weights, axis=2, keepdims=True)
+    distance = ops.abs(at[..., None] - _arange(size))
+    weights = ops.maximum(1.0 - distance / ops.maximum(step, 1.0)[..., None], 0.0)
+    weights = weights / ops.sum(weights, axis=3, keepdims=True)
+    return weights[:, 0], weights[:, 1]
 
 
-def _placing(low: Any, high: Any, size: int, side: int) -> Any:
-    """Matrices `[N, side, size]` that lay `size` cells between two edges `[N]` of the image."""
-    at = (_arange(side) + 0.5) / side
-    at = (at[None, :] - low[:, None]) / (high - low)[:, None]
-    inside = ops.cast((at >= 0) & (at <= 1), "float32")[:, :, None]
+def _placing(boxes: Any, size: int, side: int) -> tuple[Any, Any]:
+    """Matrices `[N, side, size]` that lay `size` cells into the boxes, across and down."""
+    low, high = boxes[:, :2, None], boxes[:, 2:, None]
+    at = ((_arange(side) + 0.5) / side - low) / (high - low)
+    inside = ops.cast((at >= 0) & (at <= 1), "float32")[..., None]
     cell = ops.clip(at * size - 0.5, 0.0, size - 1.0)
-    distance = ops.abs(cell[:, :, None] - _arange(size))
-    return inside * ops.maximum(1.0 - distance, 0.0)
+    distance = ops.abs(cell[..., None] - _arange(size))
+    weights = inside * ops.maximum(1.0 - distance, 0.0)
+    return weights[:, 0], weights[:, 1]

@@ -50,7 +50,7 @@ def build(seed: int = 0) -> keras.Model:
         x = _convolved(_convolved(x, channels, f"in{level}a"), channels, f"in{level}b")
         kept.append(x)
     for level in reversed(range(len(_CHANNELS) - 1)):
-        x = keras.layers.UpSampling2D(2, name=f"up{level}")(x)
+        x = keras.ops.image.resize(x, kept[level].shape[1:3], "nearest")
         x = keras.layers.Concatenate(name=f"join{level}")([kept[level], x])
         x = _convolved(x, _CHANNELS[level], f"out{level}")
     return keras.Model(image, keras.layers.Conv2D(1, 1, name="lung")(x), name="lungs")

@@ -134,7 +134,7 @@ def assemble(
 
     Args:
         trunk: RGB `[N, side, side, 3]`, normalised, to `[N, cells, cells, channels]`.
-        preprocess_input: RGB 0..255 to what the trunk takes.
+        preprocess_input: RGB 0..255 `[..., 3]` to what the trunk takes; affine.
         pretrained: the trunk's layers that came with weights.
         dropout: the share of pooled features dropped in training.
         seed: of the dropout and the boxes' jitter.
@@ -145,8 +145,10 @@ def assemble(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = _BATCH_NORMALISATION_MOMENTUM
     looks = keras.Input((side, side, LOOKS), name="looks")
-    rgb = keras.ops.matmul(looks, COLOURS)
-    backbone = keras.Model(looks, trunk(preprocess_input(rgb)), name="backbone")
+    # All of Keras' normalisations are affine: so colouring and normalising are one convolution.
+    black, *lit = preprocess_input(np.concatenate([np.zeros_like(COLOURS[:1]), COLOURS]))
+    normalised = keras.ops.conv(looks, (lit - black)[np.newaxis, np.newaxis]) + black
+    backbone = keras.Model(looks, trunk(normalised), name="backbone")
 
     pooling = LungPooling(name="pool", dtype="float32")
     pooled = keras.Input((channels,), name="pooled")
