@@ -94,7 +94,7 @@ class OpenVINOEngine:
 
 
 def _infer_in_this_thread(request: ov.InferRequest, inputs: _Inputs) -> _Results:
-    results: _Results = request.infer(inputs, share_inputs=True)
+    results: _Results = request.infer(inputs, share_inputs=True, share_outputs=True)
     return results
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from app.inference.contract import Floats
 from app.inference.silent_openvino import ov, properties
 
-FLOAT32 = {properties.hint.inference_precision(): ov.Type.f32}
+_FLOAT32 = {properties.hint.inference_precision(): ov.Type.f32}
 _BATCH = 8
 
 
@@ -25,10 +25,13 @@ def constant(output: ov.Output) -> Floats | None:
 
 
 def compute(
-    model: ov.Model, outputs: list[ov.Output], images: npt.NDArray[np.uint8], config: dict[str, Any]
+    model: ov.Model, outputs: list[ov.Output], images: npt.NDArray[np.uint8]
 ) -> list[Floats]:
-    """What some outputs of a model's nodes have for images."""
-    compiled = ov.compile_model(ov.Model(outputs, model.get_parameters()), "CPU", config)
+    """What some outputs of a model's nodes have for images, in float32 where not in 8 bits.
+
+    So a graph is the same whichever CPU wrote it.
+    """
+    compiled = ov.compile_model(ov.Model(outputs, model.get_parameters()), "CPU", _FLOAT32)
     starts = range(0, len(images), _BATCH)
     found = [[np.array(v) for v in compiled(images[i : i + _BATCH]).values()] for i in starts]
     return [np.concatenate(values) for values in zip(*found, strict=True)]

@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import FIELD, GRAPH, WEIGHTS
 from app.inference.silent_openvino import ops, ov
-from training.evaluation.answers import infer
-from training.export.nodes import FLOAT32, compute, constant, is_a
+from training.export.nodes import compute, constant, is_a
 from training.export.quantisation import quantise
 from training.fit.model import FIELD_SIDE
 
@@ -35,12 +33,11 @@ def write(folder: Path, images: npt.NDArray[np.uint8], largest: int = SIDES[0]) 
         return False
     field.set_friendly_name(FIELD)
     logit = model.output("logit").get_node().input_value(0)
-    (expected,) = compute(model, [logit], images, FLOAT32)
+    (expected,) = compute(model, [logit], images)
     if largest:
         quantise(model, field, images, largest)
-    ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     # What rounding shifts the logit by on average is taken back.
-    found = infer(OpenVINOEngine(folder, prepared=True), images).logit
+    (found,) = compute(model, [logit], images)
     _shift(logit, float(np.median(expected - found)))
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     return True

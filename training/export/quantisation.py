@@ -11,7 +11,7 @@ import numpy.typing as npt
 from app.inference.contract import Floats
 from app.inference.openvino_graph import MOST, dependents
 from app.inference.silent_openvino import ops, ov
-from training.export.nodes import FLOAT32, compute, constant, is_a
+from training.export.nodes import compute, constant, is_a
 
 # How much of the differences between channels the kernels take over from the maps.
 _ALPHA = 0.6
@@ -28,10 +28,11 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8], lar
     """Let convolutions after a node take their maps in 8 bits, and have kernels of 8 bits.
 
     A map is what comes out of a ReLU. Its 256 levels lie evenly between 0 and the most that any of
-    the images has there. First its channels, of which some reach ten times as far as others, are
-    divided by a scale, and the next kernels multiplied by it (SmoothQuant, Xiao 2023,
-    arXiv:2211.10438). Maps that are summed up, as in a residual network, share their scale. Each
-    filter of a kernel has 129 levels of its own, -64 to 64, whose sums no CPU saturates.
+    the images has there: fewer would suffice most images, and cut off the unusual ones. First its
+    channels, of which some reach ten times as far as others, are divided by a scale, and the next
+    kernels multiplied by it (SmoothQuant, Xiao 2023, arXiv:2211.10438). Maps that are summed up, as
+    in a residual network, share their scale. Each filter of a kernel has 129 levels of its own, -64
+    to 64, whose sums no CPU saturates.
 
     Maps are rounded by OpenVINO, where it finds a `FakeQuantize`.
 
@@ -69,7 +70,7 @@ def _ranges(
 ) -> list[list[Floats]]:
     """The most that any image has in each ReLU's channels, `[channels]`, by group."""
     most = [ops.reduce_max(relu, np.array([2, 3])).output(0) for g in groups for relu in g]
-    by_image = iter(compute(model, most, images, FLOAT32))
+    by_image = iter(compute(model, most, images))
     return [[next(by_image).max(axis=0) for _ in group] for group in groups]
 
 

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import typer
 
 from app.inference.load import load
-from app.inference.openvino import OpenVINOEngine
 from app.inference.openvino_graph import GRAPH, WEIGHTS
+from app.inference.silent_openvino import ov
 from app.inference.tensorflow import TensorFlowEngine
 from model_store.manifest import (
     FILE_NAME,
@@ -36,6 +36,7 @@ from training.evaluation.answers import infer, joined
 from training.evaluation.measured import to_json
 from training.export import card, openvino_ir
 from training.export.looks import looks
+from training.export.nodes import compute
 from training.export.novelty import fit_density
 from training.export.served import ServedModel
 from training.fit import fine_tuning, lung_training, lungs, model
@@ -283,8 +284,10 @@ def _write_graph(
     for largest in openvino_ir.SIDES:
         if not openvino_ir.write(folder, few, largest):
             return
-        graph = OpenVINOEngine(folder, prepared=True)
-        error = _error(infer(graph, held_out.pixels).probability, expected)
+        graph = ov.Core().read_model(folder / GRAPH)
+        probability = graph.output("probability")
+        (found,) = compute(graph, [probability], held_out.pixels)
+        error = _error(found, expected)
         if error <= _GRAPH_TOLERANCE:
             return
         what = f"with maps of up to {largest} x {largest} in 8 bits" if largest else "in floats"
