@@ -13,6 +13,7 @@ from model_store.store import ModelVersion, resolve
 from tests import tiny
 from tests.app.inference import models
 from training.export import openvino_ir
+from training.export.nodes import compute
 
 
 def test_each_stage_takes_what_an_earlier_one_gives(tiny_model: ModelVersion) -> None:
@@ -49,12 +50,10 @@ def test_a_convolution_in_8_bits_takes_the_sum_with_another_one() -> None:
 
 
 def test_on_average_the_logit_is_not_shifted(tiny_model: ModelVersion) -> None:
+    """In float32: bfloat16 shifts it where the CPU has it, and a graph is for every CPU."""
     images = tiny.drawn(tiny.FITTED_TO)
-    batches = np.split(images, len(images) // OpenVINOEngine.max_batch)
-    exact, rounded = (
-        np.concatenate([OpenVINOEngine(tiny_model.path, made).infer(b).logit for b in batches])
-        for made in (False, True)
-    )
+    both = map(ov.Core().read_model, (tiny_model.path, tiny_model.path / GRAPH))
+    exact, rounded = (compute(model, [model.output("logit")], images)[0] for model in both)
     assert abs(np.median(exact - rounded)) < 0.01 * np.abs(exact).mean()
 
 
