@@ -28,7 +28,7 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8], lar
     """Let convolutions after a node take their maps in 8 bits, and have kernels of 8 bits.
 
     A map is what comes out of a ReLU. Its 256 levels lie evenly between 0 and the most that any of
-    the images has there: fewer would suffice most images, and cut off the unusual ones. First its
+    the images has there: to reach less far would suit most, and cut off the unusual ones. First its
     channels, of which some reach ten times as far as others, are divided by a scale, and the next
     kernels multiplied by it (SmoothQuant, Xiao 2023, arXiv:2211.10438). Maps that are summed up, as
     in a residual network, share their scale. Each filter of a kernel has 129 levels of its own, -64
