@@ -15,15 +15,9 @@ import httpx
 import pytest
 
 from tests.app.conftest import wait_until_ready
+from tests.app.pacs.network import free_port
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "serve"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environment(**settings: object) -> dict[str, str]:
@@ -32,7 +26,7 @@ def _environment(**settings: object) -> dict[str, str]:
 
 @pytest.fixture
 def port() -> int:
-    return _free_port()
+    return free_port()
 
 
 @pytest.fixture
@@ -228,7 +222,7 @@ def test_a_model_that_cannot_be_served_is_one_sentence(
 
     ended = subprocess.run(
         command,
-        env=_environment(model_store=tmp_path / "store", port=_free_port()),
+        env=_environment(model_store=tmp_path / "store", port=free_port()),
         capture_output=True,
         text=True,
         check=False,

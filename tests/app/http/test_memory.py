@@ -18,6 +18,7 @@ from PIL import Image
 
 from tests.app.conftest import wait_until_ready
 from tests.app.http.control_group import ControlGroup, control_group
+from tests.app.pacs.network import free_port
 
 MEBIBYTE = 2**20
 # What a control group of this size would end the process at.
@@ -47,9 +48,7 @@ def service(
     model_root: Path, group: ControlGroup | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """A process that serves, and a client of it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = {"MODEL_STORE": model_root, "PORT": port, **SETTINGS}
     environment = {f"PNEUMOSCOPE_{name}": str(value) for name, value in settings.items()}
     log = tmp_path_factory.mktemp("log") / "log"

@@ -19,6 +19,7 @@ from app.http import tls
 from app.http.connections import MOST_PIPELINED
 from app.settings import Settings
 from tests.app import certificates
+from tests.app.pacs.network import free_port
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "serve"]
 pytestmark = certificates.needs_openssl
@@ -85,10 +86,7 @@ def test_the_start_ends_with_the_sentence(made: Path, model_root: Path) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    return free_port()
 
 
 @pytest.fixture(scope="module")
