@@ -17,6 +17,8 @@ _DPI = 100
 # What is drawn, by the name that it has in the log of what was trained on.
 _TITLES = {"loss": "Loss", "auc": "Area under the ROC curve"}
 _KINDS = (("", "training", BLUE), ("val_", "validation", ORANGE))
+# What `keras.callbacks.CSVLogger` writes where nothing was measured.
+_NOTHING = "NA"
 
 
 class Curves(keras.callbacks.Callback):
@@ -64,7 +66,7 @@ def _draw(axes: Axes, logs: Mapping[str, Rows], name: str) -> None:
     for phase, rows in logs.items():
         epochs = range(start + 1, start + len(rows) + 1)
         for prefix, title, colour in _KINDS:
-            if prefix + name in rows[0]:
+            if rows[0].get(prefix + name, _NOTHING) != _NOTHING:
                 values = [float(row[prefix + name]) for row in rows]
                 label = None if title in told else title
                 axes.plot(epochs, values, "o-", ms=4, color=colour, label=label)

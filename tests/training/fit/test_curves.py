@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,9 +48,15 @@ def test_each_phase_goes_on_where_the_former_ended(run: Path) -> None:
 
 
 def test_what_was_not_monitored_is_not_drawn(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("epoch,loss\n0,0.5\n1,0.4\n")
+    model = keras.Sequential([keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    logger = keras.callbacks.CSVLogger(str(tmp_path / resuming.LOG))
+    model.fit(np.ones((4, 1)), np.ones(4), epochs=2, verbose=0, callbacks=[logger])
     (axes,) = curves.draw({"1-drawn": resuming.log(tmp_path)}).axes
     assert axes.get_ylabel() == "Loss"
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["training"]
 
 
 def test_a_picture_is_written_after_each_epoch(run: Path) -> None:
