@@ -207,7 +207,6 @@ def test_a_finished_fit_becomes_the_next_version(
 ) -> None:
     monkeypatch.setattr(model, "build", tiny.build)
     monkeypatch.setattr(lung_training, "load", tiny.finder)
-    monkeypatch.setattr(curves, "write", lambda *_: None)
     # A network that has learnt nothing answers all images alike, which cannot be explained.
     monkeypatch.setattr(explanations, "IMAGES", 0)
     chests = tiny.images(tmp_path / "chests" / "train", patients=20).parent
@@ -218,6 +217,7 @@ def test_a_finished_fit_becomes_the_next_version(
     (lungs_run / lung_training.METRICS).write_text(json.dumps(dice))
     config = tiny.config(chests, lungs=str(lungs_run), epochs=2, seed=4)
     fine_tuning.fit(config, tmp_path / "run")
+    assert (tmp_path / "run" / curves.FILE_NAME).exists()
     release.export(tmp_path / "run", tmp_path / "store" / "chests", about="## Drawn chests")
     manifest = resolve(tmp_path / "store", "chests").manifest
     assert (manifest.name, manifest.version) == ("chests", 1)
