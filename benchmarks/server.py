@@ -1,7 +1,6 @@
 """A contestant's server process, from its start to its end."""
 
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,8 +11,9 @@ from pathlib import Path
 from typing import IO
 
 from benchmarks import processes
-from benchmarks.client import HOST, NotYetError, ask_until
+from benchmarks.client import NotYetError, ask_until
 from benchmarks.errors import BenchmarkError
+from benchmarks.ports import free_port
 from benchmarks.roster import Contestant
 from benchmarks.uploads import Upload
 
@@ -50,7 +50,7 @@ def serving(contestant: Contestant, upload: Upload) -> Iterator[Server]:
         BenchmarkError: it ended, or gave no answer within 300 s, with the end of what it wrote;
             or it gave a wrong one.
     """
-    port = _free_port()
+    port = free_port()
     with tempfile.TemporaryFile() as log:
         started = time.perf_counter()
         process = _start(contestant, port, log)
@@ -102,10 +102,3 @@ def _tail(log: IO[bytes]) -> str:
     """The last lines that the server wrote."""
     log.seek(0)
     return " / ".join(log.read().decode(errors="replace").splitlines()[-5:])
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-    return port

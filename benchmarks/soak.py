@@ -31,6 +31,7 @@ import psutil
 from benchmarks.errors import BenchmarkError
 from benchmarks.fuzz import mutated
 from benchmarks.images import samples
+from benchmarks.ports import free_port
 
 HOST = "127.0.0.1"
 # What may be added between the second and the last quarter of a run.
@@ -191,9 +192,7 @@ def _serving(
     log: IO[bytes], command: list[str] | None
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A service that has passed its warm-up, and its port."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = command or [sys.executable, "-c", "from app.start import main; main()", "serve"]
     process = subprocess.Popen(  # noqa: S603
         command,

@@ -25,9 +25,10 @@ def serve(model_root: Path, folder: Path, engine: str) -> None:
     """Start the service, ask all that it answers, and stop it."""
     import httpx
 
+    from benchmarks.ports import free_port
     from tests import synthetic
     from tests.app.dicom_results import given
-    from tests.app.pacs.network import free_port, wait_until
+    from tests.app.pacs.network import wait_until
 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -57,8 +58,9 @@ def _is_ready(client: Any) -> bool:
 
 def dicom_node(model_root: Path, folder: Path) -> None:
     """Start the node, send it an image, take the results, and stop it."""
+    from benchmarks.ports import free_port
     from tests.app.dicom_results import given
-    from tests.app.pacs.network import Pacs, free_port, send, wait_until
+    from tests.app.pacs.network import Pacs, send, wait_until
 
     with Pacs().listening() as pacs:
         port = free_port()

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from tests import synthetic
-from tests.app.pacs.network import free_port
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 60

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from benchmarks.ports import free_port
+from tests.app.pacs.network import LOCALHOST, wait_until
 
 # The first takes the prefix off the path, the second leaves it there, the third has none.
 _CONFIGURATION = """

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.ports import free_port
 from tests.app.conftest import wait_until_ready
-from tests.app.pacs.network import free_port
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "serve"]
 

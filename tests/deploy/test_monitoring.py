@@ -19,10 +19,11 @@ from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.spool import Spool
 from app.reading import drift
 from app.settings import Settings
+from benchmarks.ports import free_port
 from model_store.store import resolve
 from tests import synthetic
 from tests.app.conftest import serving, wait_until_ready
-from tests.app.pacs.network import free_port, wait_until
+from tests.app.pacs.network import wait_until
 from tests.app.pacs.node.scp import ROOM
 from tests.app.reading import profiles
 from tests.app.reading.versions import release

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from pydicom import dcmread
 
+from benchmarks.ports import free_port
 from tests.app.dicom_results import given
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from tests.app.pacs.network import LOCALHOST, wait_until
 from tests.deploy.engine import Engine
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -16,9 +16,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from benchmarks.ports import free_port
 from tests.app.conftest import wait_until_ready
 from tests.app.http.control_group import ControlGroup, control_group
-from tests.app.pacs.network import free_port
 
 MEBIBYTE = 2**20
 # What a control group of this size would end the process at.

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from benchmarks.ports import free_port
 from tests.app.nginx import nginx
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from tests.app.pacs.network import LOCALHOST, wait_until
 
 COMMAND = [sys.executable, "-c", "from app.start import main; main()", "serve"]
 REQUESTS = 40

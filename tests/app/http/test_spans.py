@@ -18,9 +18,9 @@ from app.http import spans
 from app.http.protocol import refusing
 from app.main import create_app
 from app.settings import Settings
+from benchmarks.ports import free_port
 from tests.app.conftest import Scripted, serving, wait_until_ready
 from tests.app.http_stub import Quiet, answering
-from tests.app.pacs.network import free_port
 
 TRACE_ID, SPAN_ID = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PLANTED = "Planted"

@@ -18,8 +18,8 @@ from app.errors import CertificateError
 from app.http import tls
 from app.http.connections import MOST_PIPELINED
 from app.settings import Settings
+from benchmarks.ports import free_port
 from tests.app import certificates
-from tests.app.pacs.network import free_port
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "serve"]
 pytestmark = certificates.needs_openssl

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydicom import Dataset, dcmread
 
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from benchmarks.ports import free_port
+from tests.app.pacs.network import LOCALHOST, wait_until
 
 
 def require() -> None:

@@ -1,10 +1,8 @@
 """Both sides of the node on real sockets: who sends images, and the PACS that gets results."""
 
-import secrets
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from io import BytesIO
 
 from pydicom import Dataset, dcmread
@@ -20,22 +18,10 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import build_context
 
 from app.imaging.dicom.read import SOP_CLASSES
+from benchmarks.ports import free_port
 
 LOCALHOST = "127.0.0.1"
 PACS = "PACS"
-
-
-# Below those that Linux gives to whoever asks for any, so that no connection of another test has
-# the port before the server of this one does.
-_PORTS = range(10_000, 32_768)
-
-
-def free_port() -> int:
-    while True:
-        port = secrets.choice(_PORTS)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("", port))
-            return port
 
 
 def wait_until(done: Callable[[], bool], what: str, seconds: float = 90) -> None:

@@ -12,7 +12,8 @@ import pytest
 from highdicom.sr import ComprehensiveSR
 from pydicom import Dataset, dcmread
 
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from benchmarks.ports import free_port
+from tests.app.pacs.network import LOCALHOST, wait_until
 
 CONFIGURATION = Path(__file__).parents[3] / "deploy" / "orthanc"
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")

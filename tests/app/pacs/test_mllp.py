@@ -11,8 +11,9 @@ from app.dicom_results.source import read_source
 from app.errors import DeferredError, RefusedError, UnreachableError
 from app.hl7.report import oru
 from app.pacs.mllp import MllpDestination
+from benchmarks.ports import free_port
 from tests.app.dicom_results import given
-from tests.app.pacs.network import LOCALHOST, free_port
+from tests.app.pacs.network import LOCALHOST
 from tests.app.pacs.ris import Ris
 
 MESSAGE = oru(read_source(given.source_file()), given.reading(), datetime.now(UTC))

@@ -10,8 +10,9 @@ from app.dicom_results.structured_report import structured_report
 from app.errors import RefusedError, UnreachableError
 from app.pacs.node.settings import StorageAddress
 from app.pacs.storage_scu import StorageDestination
+from benchmarks.ports import free_port
 from tests.app.dicom_results import given
-from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port
+from tests.app.pacs.network import LOCALHOST, PACS, Pacs
 
 
 @pytest.fixture

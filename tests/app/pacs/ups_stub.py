@@ -17,8 +17,9 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.uid import generate_uid
 
+from benchmarks.ports import free_port
 from tests.app.http_stub import Quiet, answering
-from tests.app.pacs.network import LOCALHOST, free_port
+from tests.app.pacs.network import LOCALHOST
 from tests.app.pacs.orthanc import PASSWORD, USER
 
 JSON = "application/dicom+json"

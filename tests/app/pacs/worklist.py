@@ -8,8 +8,9 @@ from typing import Any
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from benchmarks.ports import free_port
 from tests.app.http_stub import Quiet, answering
-from tests.app.pacs.network import LOCALHOST, free_port
+from tests.app.pacs.network import LOCALHOST
 
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

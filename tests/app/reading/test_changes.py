@@ -21,11 +21,12 @@ from app.reading.changes import on_hangup
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
+from benchmarks.ports import free_port
 from model_store.manifest import FILE_NAME
 from model_store.store import read_manifest, use
 from tests.app.at_work import at_work
 from tests.app.conftest import Scripted
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from tests.app.pacs.network import LOCALHOST, wait_until
 from tests.app.reading import profiles
 from tests.app.reading.versions import release
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.app.pacs.network import LOCALHOST, PACS, association, free_port, wait_until
+from benchmarks.ports import free_port
+from tests.app.pacs.network import LOCALHOST, PACS, association, wait_until
 
 COMMAND = [sys.executable, "-c", "from app.cli import cli; cli()", "dicom-node"]
 

@@ -11,7 +11,8 @@ from app.pacs.node.metrics import NodeMetrics
 from app.pacs.node.settings import NodeSettings, StorageAddress
 from app.pacs.node.spool import Room, Spool
 from app.pacs.node.storage_scp import StorageScp
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from benchmarks.ports import free_port
+from tests.app.pacs.network import LOCALHOST, wait_until
 
 MAX_BYTES = 2**20
 ROOM = Room(entries=100, aside=100, free_bytes=0)

@@ -27,11 +27,12 @@ from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.reading.reader import Reader
 from app.settings import Settings
+from benchmarks.ports import free_port
 from tests.app.conftest import Scripted
 from tests.app.dicom_results import given
 from tests.app.pacs import dcmtk
 from tests.app.pacs.fhir_stub import FhirStub
-from tests.app.pacs.network import LOCALHOST, PACS, Pacs, free_port, send, wait_until
+from tests.app.pacs.network import LOCALHOST, PACS, Pacs, send, wait_until
 from tests.app.pacs.ris import Ris
 from tests.app.pacs.worklist import SECRET, Worklist
 

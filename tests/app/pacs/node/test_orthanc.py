@@ -14,8 +14,9 @@ from pydicom import Dataset, dcmread
 
 from app.main import create_app
 from app.settings import Settings
+from benchmarks.ports import free_port
 from tests.app.conftest import serving, wait_until_ready
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from tests.app.pacs.network import LOCALHOST, wait_until
 from tests.app.pacs.orthanc import Orthanc, probability_of
 from tests.app.pacs.web.process import radiograph
 

@@ -19,10 +19,11 @@ from app.pacs.web.command import Pacs, read_study
 from app.reading.from_settings import load_reader
 from app.reading.metrics import Metrics
 from app.settings import Settings
+from benchmarks.ports import free_port
 from model_store.store import use
 from tests.app.dicom_results import given
 from tests.app.full_disk import full_disk
-from tests.app.pacs.network import LOCALHOST, free_port, wait_until
+from tests.app.pacs.network import LOCALHOST, wait_until
 from tests.app.pacs.orthanc import Orthanc, probability_of
 from tests.app.pacs.web.process import SECONDS, ended, radiograph, running
 from tests.app.reading.versions import release

@@ -11,9 +11,10 @@ import pytest
 from app.errors import DeferredError, DeniedError, FailedError, RefusedError, UnreachableError
 from app.pacs.web.archive import Archive
 from app.pacs.web.dicomweb import StowDestination
+from benchmarks.ports import free_port
 from tests.app.dicom_results import given
 from tests.app.http_stub import Quiet, answering
-from tests.app.pacs.network import LOCALHOST, free_port
+from tests.app.pacs.network import LOCALHOST
 from tests.app.pacs.orthanc import Orthanc
 
 FAILED, REASON, UID = "00081198", "00081197", "00081155"

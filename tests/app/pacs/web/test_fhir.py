@@ -10,9 +10,10 @@ from app.dicom_results.source import read_source
 from app.errors import DeferredError, DeniedError, FailedError, RefusedError, UnreachableError
 from app.fhir.report import transaction
 from app.pacs.web.fhir import FhirDestination
+from benchmarks.ports import free_port
 from tests.app.dicom_results import given
 from tests.app.pacs.fhir_stub import FhirStub
-from tests.app.pacs.network import LOCALHOST, free_port
+from tests.app.pacs.network import LOCALHOST
 
 BUNDLE = json.dumps(transaction(read_source(given.source_file()), given.reading())).encode()
 
