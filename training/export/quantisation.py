@@ -9,17 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from app.inference.contract import Floats
-from app.inference.openvino_graph import MOST, dependents
+from app.inference.openvino_graph import dependents
 from app.inference.silent_openvino import ops, ov
 from training.export.nodes import compute, constant, is_a
+from training.export.rounding import Seen, round_kernel, seen
 
 # How much of the differences between channels the kernels take over from the maps.
 _ALPHA = 0.6
 # What a channel that is hardly ever on counts for, of the one that is most.
 _LEAST = 1e-3
-_TINY = np.finfo(np.float32).tiny
-# Of the widest of a filter's numbers, what its levels may reach to; what lies beyond is cut off.
-_SHARES = np.linspace(0.5, 1, 26, dtype=np.float32)
 
 Group = list[ov.Node]
 
@@ -43,8 +41,15 @@ def quantise(model: ov.Model, field: ov.Node, images: npt.NDArray[np.uint8], lar
         largest: side of the largest maps in 8 bits; larger ones stay as they are.
     """
     groups = _groups(model, dependents(field), largest)
-    for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
-        _quantise(group, ranges)
+    ranges = _ranges(model, groups, images)
+    # Before any of them is changed.
+    inputs = {
+        kernel.get_node().get_name(): seen(model, kernel.get_node(), images)
+        for group in groups
+        for kernel, _ in _kernels(group)
+    }
+    for group, reached in zip(groups, ranges, strict=True):
+        _quantise(group, reached, inputs)
     model.validate_nodes_and_infer_types()
 
 
@@ -74,26 +79,27 @@ def _ranges(
     return [[next(by_image).max(axis=0) for _ in group] for group in groups]
 
 
-def _quantise(group: Group, ranges: list[Floats]) -> None:
+def _quantise(group: Group, ranges: list[Floats], inputs: dict[str, Seen]) -> None:
     names = {relu.get_name() for relu in group}
     entries = [entry for relu in group for entry in _entries(relu)]
     exits = [relu.output(0).get_target_inputs() for relu in group]
     kernels = _kernels(group)
     # What is done in 8 bits: sums and convolutions.
     inside = {i.get_node().get_name() for i in (*entries, *(kernel for kernel, _ in kernels))}
-    scale = _scale(np.max(ranges, axis=0), [values for _, values in kernels])[:, None, None]
-    by_channel = ops.constant(scale[None])
+    scale = _scale(np.max(ranges, axis=0), [values for _, values in kernels])
+    by_channel = ops.constant(scale[None, :, None, None])
 
     for entry in entries:
         if _source(entry) not in names:
             scaled = ops.divide(entry.get_source_output(), by_channel)
             entry.replace_source_output(scaled.output(0))
     for kernel, values in kernels:
-        kernel.replace_source_output(_rounded(values * scale))
+        seen_there = inputs[kernel.get_node().get_name()].divided(scale)
+        _round(kernel, values * scale[:, None, None], seen_there)
     for relu, reach, targets in zip(group, ranges, exits, strict=True):
         bounds = (
             ops.constant(np.float32(0)),
-            ops.constant(np.max(reach / scale.ravel()) or np.float32(1)),
+            ops.constant(np.max(reach / scale) or np.float32(1)),
         )
         rounded = ops.fake_quantize(relu, *bounds, *bounds, 256)
         restored = ops.multiply(relu, by_channel)
@@ -102,20 +108,16 @@ def _quantise(group: Group, ranges: list[Floats]) -> None:
             target.replace_source_output(source.output(0))
 
 
-def _rounded(kernel: Floats) -> ov.Output:
-    """A kernel in 8 bits, each filter with the step that loses least (in squares)."""
-    widest = np.maximum(np.abs(kernel).max(axis=(1, 2, 3), keepdims=True), _TINY)
-    steps = np.multiply.outer(_SHARES, widest / MOST)
-    lost = [np.square(_whole(kernel, s) * s - kernel).sum(axis=(1, 2, 3)) for s in steps]
-    step = steps[np.argmin(lost, axis=0), np.arange(len(kernel))]
-    whole = ops.constant(_whole(kernel, step).astype(np.int8))
-    output: ov.Output = ops.multiply(ops.convert(whole, "f32"), ops.constant(step)).output(0)
-    return output
-
-
-def _whole(kernel: Floats, step: Floats) -> Floats:
-    found: Floats = np.clip(np.rint(kernel / step), -MOST, MOST)
-    return found
+def _round(kernel: ov.Input, values: Floats, inputs: Seen) -> None:
+    """Give a convolution a kernel in 8 bits, and its outputs the mean that they had."""
+    rounded = round_kernel(values, inputs)
+    whole = ops.convert(ops.constant(rounded.whole), "f32")
+    kernel.replace_source_output(ops.multiply(whole, ops.constant(rounded.step)).output(0))
+    convolution = kernel.get_node()
+    targets = convolution.output(0).get_target_inputs()
+    shifted = ops.add(convolution, rounded.shift[None, :, None, None])
+    for target in targets:
+        target.replace_source_output(shifted.output(0))
 
 
 def _scale(reach: Floats, kernels: list[Floats]) -> Floats:
