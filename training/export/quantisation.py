@@ -94,8 +94,8 @@ def _quantise(group: Group, ranges: list[Floats], inputs: dict[str, Seen]) -> No
             scaled = ops.divide(entry.get_source_output(), by_channel)
             entry.replace_source_output(scaled.output(0))
     for kernel, values in kernels:
-        seen_there = inputs[kernel.get_node().get_name()].divided(scale)
-        _round(kernel, values * scale[:, None, None], seen_there)
+        scaled_inputs = inputs[kernel.get_node().get_name()].divided(scale)
+        _round(kernel, values * scale[:, None, None], scaled_inputs)
     for relu, reach, targets in zip(group, ranges, exits, strict=True):
         bounds = (
             ops.constant(np.float32(0)),

@@ -19,9 +19,9 @@ def images() -> npt.NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 1), np.uint8)
 
 
-def kernel(size: int, channels: int = CHANNELS) -> Floats:
+def kernel(size: int) -> Floats:
     random = np.random.default_rng(size)
-    return random.normal(0, 1, (FILTERS, channels, size, size)).astype(np.float32)
+    return random.normal(0, 1, (FILTERS, CHANNELS, size, size)).astype(np.float32)
 
 
 def network(size: int, stride: int) -> tuple[ov.Model, ov.Node]:
