@@ -22,7 +22,7 @@ from model_store.store import ModelError, ModelVersion
 from tests import tiny
 from tests.app.inference.models import copied
 from tests.app.inference.subprocesses import python
-from training.export import openvino_ir, quantisation
+from training.export import openvino_ir, rounding
 
 PRECISION = properties.hint.inference_precision()
 WITHOUT_TENSORFLOW = """
@@ -130,7 +130,7 @@ def older(tiny_model: ModelVersion, tmp_path_factory: pytest.TempPathFactory) ->
     """A version whose kernels are of up to 127, as those before version 7 are."""
     folder = copied(tiny_model.path, tmp_path_factory.mktemp("older"), GRAPH, WEIGHTS)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(quantisation, "MOST", 127)
+        patch.setattr(rounding, "MOST", 127)
         patch.setattr(openvino_graph, "MOST", 127)
         assert openvino_ir.write(folder, tiny.drawn(4))
     return folder
