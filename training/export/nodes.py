@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.inference.contract import Floats
-from app.inference.silent_openvino import ov, properties
+from app.inference.silent_openvino import ops, ov, properties
 
 _FLOAT32 = {properties.hint.inference_precision(): ov.Type.f32}
 _BATCH = 8
@@ -22,6 +22,15 @@ def constant(output: ov.Output) -> Floats | None:
     if is_a(node, "Convert"):
         node = node.input_value(0).get_node()
     return node.data.astype(np.float32) if is_a(node, "Constant") else None
+
+
+def shift(output: ov.Output, by: Floats | np.float32) -> ov.Output:
+    """Add to an output, and so to all that is computed from it; returns the sum."""
+    targets = output.get_target_inputs()
+    shifted: ov.Output = ops.add(output, by).output(0)
+    for target in targets:
+        target.replace_source_output(shifted)
+    return shifted
 
 
 def compute(

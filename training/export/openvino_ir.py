@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.inference.openvino_graph import FIELD, GRAPH, WEIGHTS
-from app.inference.silent_openvino import ops, ov
-from training.export.nodes import compute, constant, is_a
+from app.inference.silent_openvino import ov
+from training.export.nodes import compute, constant, is_a, shift
 from training.export.quantisation import quantise
 from training.fit.model import FIELD_SIDE
 
@@ -38,19 +38,12 @@ def write(folder: Path, images: npt.NDArray[np.uint8], largest: int = SIDES[0]) 
         quantise(model, field, images, largest)
     # What rounding shifts the logit by on average is taken back.
     (found,) = compute(model, [logit], images)
-    _shift(logit, float(np.median(expected - found)))
+    names = logit.get_names()
+    shifted = shift(logit, np.median(expected - found))
+    logit.set_names(set())
+    shifted.set_names(names)
     ov.serialize(model, folder / GRAPH, folder / WEIGHTS)
     return True
-
-
-def _shift(logit: ov.Output, by: float) -> None:
-    """Add to the logit, and so to all that is computed from it."""
-    names, targets = logit.get_names(), logit.get_target_inputs()
-    shifted = ops.add(logit, np.float32(by))
-    for target in targets:
-        target.replace_source_output(shifted.output(0))
-    logit.set_names(set())
-    shifted.output(0).set_names(names)
 
 
 def _field(model: ov.Model) -> ov.Node | None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from app.inference.contract import Floats
 from app.inference.openvino_graph import dependents
 from app.inference.silent_openvino import ops, ov
-from training.export.nodes import compute, constant, is_a
+from training.export.nodes import compute, constant, is_a, shift
 from training.export.rounding import Seen, round_kernel, seen
 
 # How much of the differences between channels the kernels take over from the maps.
@@ -113,11 +113,7 @@ def _round(kernel: ov.Input, values: Floats, inputs: Seen) -> None:
     rounded = round_kernel(values, inputs)
     whole = ops.convert(ops.constant(rounded.whole), "f32")
     kernel.replace_source_output(ops.multiply(whole, ops.constant(rounded.step)).output(0))
-    convolution = kernel.get_node()
-    targets = convolution.output(0).get_target_inputs()
-    shifted = ops.add(convolution, rounded.shift[None, :, None, None])
-    for target in targets:
-        target.replace_source_output(shifted.output(0))
+    shift(kernel.get_node().output(0), rounded.shift[None, :, None, None])
 
 
 def _scale(reach: Floats, kernels: list[Floats]) -> Floats:
