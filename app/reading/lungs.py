@@ -81,8 +81,7 @@ def measure(lungs: Floats) -> Measure:
 
 
 def _measure(lungs: Floats, mask: Mask) -> Measure:
-    inside = lungs[mask.view(np.bool_)]
-    return Measure(float(mask.mean()), float(inside.mean()) if inside.size else 0.0)
+    return Measure(cv2.countNonZero(mask) / mask.size, cv2.mean(lungs, mask)[0])
 
 
 def mask_of(lungs: Floats) -> Mask:
@@ -91,13 +90,15 @@ def mask_of(lungs: Floats) -> Mask:
     They are likelier lung than not, and belong to one of the two largest components, of which the
     smaller has at least a tenth of the larger one's area.
     """
-    count, labels, statistics, _ = cv2.connectedComponentsWithStats((lungs >= _LUNG).view(np.uint8))
-    areas = statistics[:, cv2.CC_STAT_AREA]
+    likely: Mask = (lungs >= _LUNG).view(np.uint8)
+    _, labels, statistics, _ = cv2.connectedComponentsWithStats(likely)
     # The first component is what is no lung.
-    largest = 1 + np.argsort(-areas[1:])[:_LUNGS]
-    kept = np.zeros(count, np.uint8)
-    kept[largest] = areas[largest] >= _LEAST_LUNG * areas[largest].max(initial=0)
-    mask: Mask = kept[labels]
+    areas = dict(enumerate(statistics[1:, cv2.CC_STAT_AREA].tolist(), start=1))
+    largest = sorted(areas, key=areas.__getitem__, reverse=True)[:_LUNGS]
+    kept = [label for label in largest if areas[label] >= _LEAST_LUNG * areas[largest[0]]]
+    if len(kept) == len(areas):
+        return likely
+    mask: Mask = np.isin(labels, kept).view(np.uint8)
     return mask
 
 

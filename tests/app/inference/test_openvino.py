@@ -164,9 +164,9 @@ def _computes_in_8_bits(engine: OpenVINOEngine) -> bool:
 
 
 def _stages(engine: OpenVINOEngine) -> list[ov.CompiledModel]:
-    requests = engine._idle.get()
-    engine._idle.put(requests)
-    return [request.get_compiled_model() for request in requests]
+    stages = engine._idle.get()
+    engine._idle.put(stages)
+    return [stage.request.get_compiled_model() for stage in stages]
 
 
 def _property(stage: ov.CompiledModel, name: str) -> object:
