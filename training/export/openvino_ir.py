@@ -9,6 +9,7 @@ from app.inference.openvino_graph import FIELD, GRAPH, WEIGHTS
 from app.inference.silent_openvino import ov
 from training.export.nodes import compute, constant, is_a, shift
 from training.export.quantisation import quantise
+from training.export.rewrites import rewrite
 from training.fit.model import FIELD_SIDE
 
 _COLOURS = 3
@@ -28,6 +29,7 @@ def write(folder: Path, images: npt.NDArray[np.uint8], largest: int = SIDES[0]) 
         largest: side of the largest maps in 8 bits; 0 leaves all as they are.
     """
     model = ov.Core().read_model(folder)
+    rewrite(model)
     field = _field(model)
     if field is None:
         return False
