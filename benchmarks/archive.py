@@ -113,6 +113,8 @@ def main(folder: str) -> None:
         for path in sorted(Path(folder).rglob("*"))
         if path.suffix in (".jpeg", ".jpg")
     }
+    if not originals:
+        sys.exit(f"There is no JPEG under {folder}.")
     model = resolve()
     engine = load(model, "openvino")
     sys.stdout.write(f"JPEG: {ratios(model, engine, originals)}\n")

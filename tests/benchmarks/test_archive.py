@@ -26,3 +26,8 @@ def test_both_read_the_same_files_and_are_compared(
         r"[\d.]+ by processor time",
         said,
     )
+
+
+def test_a_folder_without_images_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no JPEG under"):
+        archive.main(str(tmp_path))
