@@ -24,12 +24,17 @@ def constant(output: ov.Output) -> Floats | None:
     return node.data.astype(np.float32) if is_a(node, "Constant") else None
 
 
+def feed(targets: set[ov.Input], output: ov.Output) -> None:
+    """Have inputs take another output than they do."""
+    for target in targets:
+        target.replace_source_output(output)
+
+
 def shift(output: ov.Output, by: Floats | np.float32) -> ov.Output:
     """Add to an output, and so to all that is computed from it; returns the sum."""
     targets = output.get_target_inputs()
     shifted: ov.Output = ops.add(output, by).output(0)
-    for target in targets:
-        target.replace_source_output(shifted)
+    feed(targets, shifted)
     return shifted
 
 

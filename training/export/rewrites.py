@@ -9,7 +9,7 @@ import numpy as np
 
 from app.inference.contract import Floats
 from app.inference.silent_openvino import ops, ov
-from training.export.nodes import constant, is_a
+from training.export.nodes import constant, feed, is_a
 
 _ONCE, _TWICE = [1, 1], [2, 2]
 _CHANNELS = 1
@@ -94,9 +94,8 @@ def _enlarged_from(node: ov.Node) -> ov.Output | None:
     if not is_a(node, "Transpose"):
         return None
     interpolated = node.input_value(0).get_node()
-    if not is_a(interpolated, "Interpolate"):
-        return None
-    if not _NEAREST.items() <= interpolated.get_attributes().items():
+    attributes = interpolated.get_attributes()
+    if not is_a(interpolated, "Interpolate") or not _NEAREST.items() <= attributes.items():
         return None
     # TensorFlow's order of axes, in which it is enlarged.
     transposed = interpolated.input_value(0).get_node()
@@ -153,5 +152,4 @@ def _pad_in_pooling(pooling: ov.Node) -> None:
 
 
 def _replace(node: ov.Node, by: ov.Node) -> None:
-    for target in node.output(0).get_target_inputs():
-        target.replace_source_output(by.output(0))
+    feed(node.output(0).get_target_inputs(), by.output(0))
